@@ -1,0 +1,85 @@
+# Build, run and test Waymeet. `make help` lists the targets.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: toolchain help build run test test-quick lint format docs bench lock clean
+
+VENV := .venv
+BIN := $(VENV)/bin
+# Empty files that remember what the environment was last made from, so that `make build` does nothing when nothing changed.
+BUILT := $(VENV)/.built
+TESTABLE := $(VENV)/.testable
+PIP_FLAGS := --quiet --disable-pip-version-check --no-input
+
+CHECKED := src tests tools bench
+# The Rust workspace, when there is one. Python alone needs neither cargo nor a C compiler: all its wheels are ready-made.
+RUST := $(wildcard Cargo.toml)
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+build: $(BUILT) ## Make .venv with `waymeet` in it
+
+run: $(BUILT) ## Build, then run everything on this machine with the sample application
+	@exec $(BIN)/waymeet up --sample
+
+test: $(TESTABLE) ## Build, then run every check and every test
+	@tools/install-postgres
+	@status=0; \
+	$(MAKE) --no-print-directory lint || status=1; \
+	$(if $(RUST),cargo test --locked --quiet || status=1;) \
+	$(BIN)/pytest -n 2 || status=1; \
+	[ $$status = 0 ] || echo "make test: a check or a test failed, see above" >&2; \
+	exit $$status
+
+test-quick: $(TESTABLE) ## The tests that take moments, without PostgreSQL being installed for them
+	@$(BIN)/pytest -n 2 -m "not slow"
+
+# Every check runs, also when one before it found something.
+lint: $(TESTABLE) $(if $(RUST),toolchain) ## Formatting, ruff, types, import rules, house rules
+	@status=0; \
+	check() { echo "$$*"; "$$@" || status=1; }; \
+	check $(BIN)/ruff format --check --output-format concise $(CHECKED); \
+	check $(BIN)/ruff check --output-format concise $(CHECKED); \
+	check $(BIN)/mypy; \
+	check $(BIN)/lint-imports --no-logo; \
+	check $(BIN)/python -m tools.lint src/waymeet; \
+	$(if $(RUST),check cargo fmt --check; check cargo clippy --locked --all-targets -- -D warnings;) \
+	exit $$status
+
+format: $(TESTABLE) ## Format the code and mend what can be mended
+	$(BIN)/ruff check --fix $(CHECKED)
+	$(BIN)/ruff format $(CHECKED)
+
+docs: $(BUILT) ## Bring the tables in docs/ up to date with the code
+	$(BIN)/python -m waymeet.settings.reference docs/configuration.md
+
+bench: $(TESTABLE) ## Measure; the scripts say how and print numbers
+	@for script in bench/*.py; do [ -e "$$script" ] || continue; echo "== $$script"; $(BIN)/python "$$script" || exit 1; done
+
+lock: $(BUILT) ## Choose newer versions of the dependencies and write the lock files
+	tools/lock $(BIN)/python
+
+clean: ## Remove what was built, and caches
+	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find $(wildcard src tests tools bench) -name __pycache__ -type d -prune -exec rm -rf {} +
+
+toolchain:
+	@tools/find-toolchain
+
+$(BIN)/python:
+	@found=$$(tools/find-python) && $${found% *} -m venv --without-pip $(VENV)
+
+# The package is installed in place: edits take effect without another build. Its version stands in __init__.py.
+$(BUILT): requirements.lock pyproject.toml src/waymeet/__init__.py tools/find-python | $(BIN)/python
+	@found=$$(tools/find-python) && \
+	install() { $${found#* } -m pip --python $(BIN)/python install $(PIP_FLAGS) "$$@"; } && \
+	install --require-hashes -r requirements.lock && \
+	install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(TESTABLE): requirements-dev.lock $(BUILT)
+	@found=$$(tools/find-python) && \
+	$${found#* } -m pip --python $(BIN)/python install $(PIP_FLAGS) --require-hashes -r requirements-dev.lock
+	@touch $@

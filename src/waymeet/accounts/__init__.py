@@ -1,0 +1,1 @@
+"""Organisations, their API tokens, and who a request comes from."""

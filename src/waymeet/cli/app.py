@@ -1,0 +1,276 @@
+"""The commands and their flags. Each imports what it needs when it runs, so that `waymeet --help` is quick."""
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+from waymeet import __version__
+
+if TYPE_CHECKING:
+    from waymeet.settings import Command, Settings
+
+app = typer.Typer(
+    name="waymeet",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+token_app = typer.Typer(no_args_is_help=True, help="Make, list and revoke API tokens")
+app.add_typer(token_app, name="token")
+
+Host = Annotated[str | None, typer.Option(help="Address to bind (WAYMEET_HOST; default 127.0.0.1)", show_default=False)]
+Port = Annotated[int | None, typer.Option(help="TCP port to bind (WAYMEET_PORT; default 8080)", show_default=False)]
+Directory = Annotated[
+    Path | None,
+    typer.Option("--data", help="Directory for all that is kept (WAYMEET_DATA; default ~/.local/share/waymeet)"),
+]
+Token = Annotated[
+    str | None, typer.Option(help="API token that always works (WAYMEET_TOKEN; without one, one is made and kept)")
+]
+ServeToken = Annotated[str | None, typer.Option("--token", help="API token that always works (WAYMEET_TOKEN)")]
+Config = Annotated[Path | None, typer.Option(help="Configuration file (WAYMEET_CONFIG)")]
+DatabaseUrl = Annotated[
+    str | None,
+    typer.Option(help="postgresql://user:password@host/database (WAYMEET_DATABASE_URL; default SQLite in --data)"),
+]
+LogLevel = Annotated[str | None, typer.Option(help="debug, info, warning or error (WAYMEET_LOG_LEVEL; default info)")]
+Sample = Annotated[bool, typer.Option("--sample", help="Register the sample application echo, version 1.0")]
+
+
+def fail(message: str, code: int = 1) -> NoReturn:
+    """End the command with a message."""
+    typer.echo(message, err=True)
+    raise typer.Exit(code)
+
+
+def read_settings(command: "Command", config: Path | None, flags: dict[str, object]) -> "Settings":
+    """The settings, or the end of the command with what is wrong with them."""
+    from waymeet.settings import SettingsError, load
+
+    try:
+        return load(command, environment=os.environ, config=config, flags=flags)
+    except SettingsError as error:
+        fail(error.message, 2)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"waymeet {__version__}, Python {sys.version.split()[0]}")
+        raise typer.Exit
+
+
+@app.callback()
+def waymeet(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit")
+    ] = False,
+) -> None:
+    """The multiplayer edge that you run yourself.
+
+    `waymeet up` runs everything on this machine; `waymeet serve` and `waymeet node` are its halves, for many machines.
+    """
+
+
+@app.command()
+def up(
+    host: Host = None,
+    port: Port = None,
+    data: Directory = None,
+    token: Token = None,
+    config: Config = None,
+    database_url: DatabaseUrl = None,
+    log_level: LogLevel = None,
+    sample: Sample = False,
+) -> None:
+    """Run the control plane and this machine's nodes, until Ctrl-C.
+
+    Both are started again when they crash. A stop ends the game servers too.
+    """
+    from waymeet.cli.up import InUse, become_supervisor
+    from waymeet.settings import Command
+
+    flags: dict[str, object] = {
+        "host": host,
+        "port": port,
+        "data": data,
+        "token": token,
+        "database_url": database_url,
+        "log.level": log_level,
+    }
+    settings = read_settings(Command.UP, config, flags)
+    try:
+        become_supervisor(settings, sample=sample)
+    except InUse as error:
+        fail(str(error))
+    except OSError as error:
+        fail(f"cannot use the directory {settings.data}: {error.strerror}; name another with --data")
+
+
+@app.command()
+def serve(
+    host: Host = None,
+    port: Port = None,
+    data: Directory = None,
+    token: ServeToken = None,
+    config: Config = None,
+    database_url: DatabaseUrl = None,
+    log_level: LogLevel = None,
+    sample: Sample = False,
+) -> None:
+    """Run the control plane alone. Nodes connect to it with a token of scope `node`."""
+    from waymeet.cli.programs import run_control_plane
+    from waymeet.settings import Command
+
+    flags: dict[str, object] = {
+        "host": host,
+        "port": port,
+        "data": data,
+        "token": token,
+        "database_url": database_url,
+        "log.level": log_level,
+    }
+    raise typer.Exit(run_control_plane(read_settings(Command.SERVE, config, flags), sample=sample))
+
+
+@app.command()
+def node(
+    url: Annotated[str, typer.Option(envvar="WAYMEET_URL", help="The control plane's URL")],
+    token: Annotated[
+        str,
+        typer.Option(envvar="WAYMEET_NODE_TOKEN", help="A token of scope node"),
+    ],
+    name: Annotated[
+        str | None, typer.Option(help="Run only this one of the [[nodes]]; without any, a default one")
+    ] = None,
+    config: Config = None,
+    data: Directory = None,
+    log_level: LogLevel = None,
+    stop_servers: Annotated[
+        bool,
+        typer.Option("--stop-servers", help="Stop the game servers when told to stop; otherwise they keep running"),
+    ] = False,
+) -> None:
+    """Run this machine's nodes against a control plane somewhere else.
+
+    They connect outwards only. Stopping, upgrading and starting the command again leaves game servers running.
+    """
+    from waymeet.cli.programs import choose_nodes, run_nodes
+    from waymeet.settings import Command, SettingsError
+
+    settings = read_settings(Command.NODE, config, {"data": data, "log.level": log_level})
+    try:
+        settings = choose_nodes(settings, name)
+    except SettingsError as error:
+        fail(error.message, 2)
+    raise typer.Exit(run_nodes(settings, url=url, token=token, stop_servers=stop_servers))
+
+
+@app.command()
+def demo(
+    url: Annotated[
+        str | None,
+        typer.Option(envvar="WAYMEET_URL", help="The server's URL (default http://127.0.0.1:8080)", show_default=False),
+    ] = None,
+    token: Annotated[
+        str | None,
+        typer.Option(help="Its API token (WAYMEET_TOKEN; default the one that `waymeet up` keeps in --data)"),
+    ] = None,
+    data: Directory = None,
+) -> None:
+    """Take a guided tour of a running server, through its public API only.
+
+    Makes a game of its own, plays players and backend, explains each step, and takes everything away again.
+    """
+    from waymeet.cli.demo import demo as tour
+    from waymeet.cli.up import token_in
+    from waymeet.settings import Command
+
+    settings = read_settings(Command.UP, None, {"data": data})
+    # As it was given: many keep it with the word `token` before it, which the client takes off.
+    secret = token or settings.token or token_in(settings.data)
+    if not secret:
+        fail(f"no token: {settings.data} keeps none; give --token or WAYMEET_TOKEN, or the --data of `waymeet up`", 2)
+    raise typer.Exit(tour(url or settings.local_url, secret))
+
+
+@app.command()
+def doctor(
+    host: Host = None,
+    port: Port = None,
+    data: Directory = None,
+    config: Config = None,
+    database_url: DatabaseUrl = None,
+) -> None:
+    """Check this machine, the configuration and, when it runs, the server; say what to do about each finding."""
+    from waymeet.cli.doctor import examine
+    from waymeet.settings import Command
+
+    flags: dict[str, object] = {"host": host, "port": port, "data": data, "database_url": database_url}
+    raise typer.Exit(examine(read_settings(Command.UP, config, flags)))
+
+
+Organisation = Annotated[str, typer.Option(help="Who owns it")]
+
+
+def _settings_for_tokens(config: Path | None, data: Path | None, database_url: str | None) -> "Settings":
+    from waymeet.settings import Command
+
+    return read_settings(Command.SERVE, config, {"data": data, "database_url": database_url})
+
+
+@token_app.command("create")
+def token_create(
+    name: Annotated[str, typer.Option(help="What it is for, to recognise it later")] = "token",
+    organisation: Organisation = "default",
+    scope: Annotated[str, typer.Option(help="What it may do: api, relay, node, separated by commas")] = "api,relay",
+    config: Config = None,
+    data: Directory = None,
+    database_url: DatabaseUrl = None,
+) -> None:
+    """Make a token and print its secret, once."""
+    from waymeet.cli import tokens
+    from waymeet.model.errors import WaymeetError
+
+    scopes = [part.strip() for part in scope.split(",") if part.strip()]
+    try:
+        tokens.create(_settings_for_tokens(config, data, database_url), organisation, name, scopes)
+    except WaymeetError as error:
+        fail(error.message)
+
+
+@token_app.command("list")
+def token_list(
+    organisation: Organisation = "default",
+    config: Config = None,
+    data: Directory = None,
+    database_url: DatabaseUrl = None,
+) -> None:
+    """Show the tokens of an organisation, without their secrets."""
+    from waymeet.cli import tokens
+    from waymeet.model.errors import WaymeetError
+
+    try:
+        tokens.show(_settings_for_tokens(config, data, database_url), organisation)
+    except WaymeetError as error:
+        fail(error.message)
+
+
+@token_app.command("revoke")
+def token_revoke(
+    token_id: Annotated[str, typer.Argument(help="Its id, as `waymeet token list` shows it", show_default=False)],
+    organisation: Organisation = "default",
+    config: Config = None,
+    data: Directory = None,
+    database_url: DatabaseUrl = None,
+) -> None:
+    """Refuse a token from now on."""
+    from waymeet.cli import tokens
+    from waymeet.model.errors import WaymeetError
+
+    try:
+        tokens.revoke(_settings_for_tokens(config, data, database_url), organisation, token_id)
+    except WaymeetError as error:
+        fail(error.message)

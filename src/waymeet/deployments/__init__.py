@@ -1,0 +1,1 @@
+"""Deployments: running game servers, from wish to end."""

@@ -1,0 +1,1 @@
+"""Running game servers: one protocol (`base`), one package per kind of backend."""

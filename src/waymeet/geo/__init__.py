@@ -1,0 +1,1 @@
+"""Distances on the globe, and what they cost in milliseconds."""

@@ -1,0 +1,1 @@
+"""The nodes' door: one WebSocket per node, opened by the node."""

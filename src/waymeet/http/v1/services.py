@@ -1,0 +1,25 @@
+"""What the v1 endpoints stand on."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from waymeet.applications.service import ApplicationService
+from waymeet.deployments.service import DeploymentService
+from waymeet.locations.directory import Directory
+from waymeet.model.instant import Clock
+from waymeet.sessions.service import SessionService
+from waymeet.webhooks.service import WebhookService
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The domains behind the endpoints, as the composition root made them."""
+
+    applications: ApplicationService
+    deployments: DeploymentService
+    sessions: SessionService
+    directory: Directory
+    webhooks: WebhookService
+    clock: Clock
+    check_url: Callable[[str], None]
+    """Raises `Invalid` for a webhook URL that will not be called."""

@@ -1,0 +1,1 @@
+"""Nodes and the locations where they stand."""

@@ -1,0 +1,200 @@
+"""Nodes come and go, say what they see, and answer questions about their servers."""
+
+import asyncio
+import random
+import re
+from collections.abc import Callable
+from math import isfinite
+from typing import Protocol
+
+from waymeet.locations.ports import LocationStore, LocationTransaction
+from waymeet.locations.types import NodeProfile
+from waymeet.model.errors import Invalid, NotFound, Unavailable
+from waymeet.model.ids import NodeName, new_hex_token
+from waymeet.model.instant import Clock, after
+from waymeet.model.node_messages import PROTOCOL, Answer, Hello, Question, QuestionKind
+
+NODES = "nodes"
+"""Bell: a node came, went or changed."""
+NODE = "node"
+"""Bell with a node's name as key: what the node is to do has changed."""
+ANSWERS = "answers"
+"""Bell with a question's id as key."""
+
+HEARTBEAT_SECONDS = 5.0
+SILENCE_SECONDS = 3.5 * HEARTBEAT_SECONDS
+"""A connected node without a sign of life for this long gets no new deployments until it speaks again."""
+ANSWER_SECONDS = 3.0
+_ANSWER_POLL_SECONDS = 0.5
+HIGHEST_CAPACITY = 100_000
+HIGHEST_TAGS = 64
+
+_NODE_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+
+
+class Bells(Protocol):
+    """Where this process hears that something changed."""
+
+    def listen(self, topic: str, listener: Callable[[str | None], None]) -> Callable[[], None]: ...
+
+
+class LocationService:
+    """Owns the rules for nodes: who may join, who is alive, how to ask one."""
+
+    def __init__(self, store: LocationStore, bells: Bells, clock: Clock, rng: random.Random) -> None:
+        self._store = store
+        self._bells = bells
+        self._clock = clock
+        self._rng = rng
+
+    async def join(self, hello: Hello) -> str:
+        """Accept a node's new socket; the connection token that proves this socket from now on.
+
+        An older socket of the same node is replaced. Raises `Invalid` for a hello that makes no sense.
+        """
+        check_hello(hello)
+        token = new_hex_token(self._rng)
+        profile = NodeProfile(
+            roles=hello.roles,
+            driver=hello.driver,
+            address=hello.address,
+            location=hello.location,
+            tags=hello.tags,
+            region=hello.region,
+            images=hello.images,
+            version=hello.version,
+        )
+
+        async def unit(tx: LocationTransaction) -> None:
+            await tx.locations.connect(NodeName(hello.name), profile, hello.capacity, token, self._clock.now())
+            tx.wake(NODES, hello.name)
+            tx.wake(NODE, hello.name)
+
+        await self._store.write(unit)
+        return token
+
+    async def heartbeat(self, name: NodeName, token: str, load: float | None) -> bool:
+        """Record a sign of life; false when another socket has replaced this one."""
+
+        async def unit(tx: LocationTransaction) -> bool:
+            return await tx.locations.seen(name, token, load, self._clock.now())
+
+        return await self._store.write(unit)
+
+    async def leave(self, name: NodeName, token: str) -> None:
+        """Record that a node's socket is gone. Its servers keep running; the node gets nothing new meanwhile."""
+
+        async def unit(tx: LocationTransaction) -> None:
+            if await tx.locations.disconnect(name, token, self._clock.now()):
+                tx.wake(NODES, name)
+
+        await self._store.write(unit)
+
+    async def mark_silent_nodes(self) -> None:
+        """Stop counting on connected nodes that have said nothing for `SILENCE_SECONDS`. Repeatable."""
+        before = after(self._clock.now(), -SILENCE_SECONDS)
+
+        async def look(tx: LocationTransaction) -> list[NodeName]:
+            return list(await tx.locations.silent_since(before))
+
+        silent = await self._store.read(look)
+        if not silent:
+            return
+
+        async def unit(tx: LocationTransaction) -> None:
+            for name in silent:
+                if await tx.locations.mark_silent(name, before):
+                    tx.wake(NODES, name)
+
+        await self._store.write(unit)
+
+    async def ask(self, node: NodeName, kind: QuestionKind, key: str) -> Answer:
+        """Ask a node about one of its servers, and wait at most `ANSWER_SECONDS`.
+
+        The question travels as a row, so it reaches the node through whichever replica holds its socket. Raises
+        `Unavailable` when the node does not answer in time, `NotFound` when it does not know the server.
+        """
+        question = Question(new_hex_token(self._rng), kind, key)
+        answered = asyncio.Event()
+        silence = self._bells.listen(ANSWERS, lambda rung: answered.set() if rung in (question.id, None) else None)
+
+        async def put(tx: LocationTransaction) -> None:
+            await tx.locations.ask(question, node, self._clock.now())
+            tx.wake(NODE, node)
+
+        async def take(tx: LocationTransaction) -> Answer | None:
+            return await tx.locations.take_answer(question.id)
+
+        async def drop(tx: LocationTransaction) -> None:
+            await tx.locations.drop_question(question.id)
+
+        try:
+            await self._store.write(put)
+            deadline = self._clock.monotonic() + ANSWER_SECONDS
+            while (left := deadline - self._clock.monotonic()) > 0:
+                try:
+                    async with asyncio.timeout(min(left, _ANSWER_POLL_SECONDS)):
+                        await answered.wait()
+                except TimeoutError:
+                    pass
+                answered.clear()
+                answer = await self._store.write(take)
+                if answer is not None:
+                    if answer.error is not None:
+                        raise NotFound(answer.error)
+                    return answer
+        finally:
+            silence()
+        await self._store.write(drop)
+        raise Unavailable(f"node '{node}' does not answer now; try again when it is connected", retry_after=5)
+
+    async def record_answer(self, answer: Answer) -> None:
+        """Hand a node's answer to whoever asked; one that nobody waits for any more is dropped."""
+
+        async def unit(tx: LocationTransaction) -> None:
+            if await tx.locations.answer(answer):
+                tx.wake(ANSWERS, answer.id)
+
+        await self._store.write(unit)
+
+    async def open_questions(self, node: NodeName) -> list[Question]:
+        """Questions to the node that wait for an answer."""
+
+        async def unit(tx: LocationTransaction) -> list[Question]:
+            return list(await tx.locations.questions(node))
+
+        return await self._store.read(unit)
+
+    async def drop_stale_questions(self) -> None:
+        """Forget questions whose asker crashed before it took the answer."""
+        before = after(self._clock.now(), -60)
+
+        async def unit(tx: LocationTransaction) -> None:
+            await tx.locations.drop_questions_before(before)
+
+        await self._store.write(unit)
+
+
+def check_hello(hello: Hello) -> None:
+    """`Invalid` names the first member of a node's hello that is out of its limits."""
+    if hello.protocol != PROTOCOL:
+        raise Invalid({"protocol": f"this control plane speaks version {PROTOCOL}; run the same release on both sides"})
+    if _NODE_NAME.fullmatch(hello.name) is None:
+        raise Invalid({"name": "1 to 63 characters of a-z, 0-9 and inner hyphens"})
+    if not hello.roles:
+        raise Invalid({"roles": "at least one of server, relay, beacon"})
+    if not 0 <= hello.capacity <= HIGHEST_CAPACITY:
+        raise Invalid({"capacity": f"between 0 and {HIGHEST_CAPACITY} deployments"})
+    if not hello.address or len(hello.address) > 255:
+        raise Invalid({"address": "the address that players connect to, 1 to 255 characters"})
+    for member, limit in (("latitude", 90.0), ("longitude", 180.0)):
+        value = getattr(hello.location, member)
+        if not isfinite(value) or abs(value) > limit:
+            raise Invalid({f"location.{member}": f"degrees between -{limit:g} and {limit:g}"})
+    for member in ("city", "country", "continent", "administrative_division", "timezone"):
+        if len(getattr(hello.location, member)) > 255:
+            raise Invalid({f"location.{member}": "at most 255 characters"})
+    if not hello.location.city.strip():
+        raise Invalid({"location.city": "a name is required: clients tell places apart by it"})
+    if len(hello.tags) > HIGHEST_TAGS:
+        raise Invalid({"tags": f"at most {HIGHEST_TAGS}"})

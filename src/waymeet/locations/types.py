@@ -1,0 +1,101 @@
+"""Nodes as the control plane knows them."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from waymeet.geo.distance import UnitVector, unit_vector
+from waymeet.model.ids import NodeName
+from waymeet.model.instant import Instant
+from waymeet.model.location import Location
+from waymeet.model.node_messages import Role
+from waymeet.placement.places import Place, place
+
+
+@dataclass(frozen=True, slots=True)
+class NodeProfile:
+    """What a node said about itself when it connected."""
+
+    roles: tuple[Role, ...]
+    driver: str
+    address: str
+    location: Location
+    tags: dict[str, str] = field(default_factory=dict)
+    region: str | None = None
+    images: tuple[str, ...] | None = None
+    version: str = ""
+
+    def runs(self, repository: str, image: str) -> bool:
+        """Whether the node's driver can run the image, listed alone or with its repository; some can run any."""
+        return self.images is None or image in self.images or f"{repository}/{image}" in self.images
+
+
+@dataclass(frozen=True)
+class Node:
+    """A machine at a location. `in_use` counts the deployments that hold a place on it."""
+
+    name: NodeName
+    profile: NodeProfile
+    capacity: int
+    in_use: int
+    connected: bool
+    last_seen_at: Instant
+
+    @cached_property
+    def place(self) -> Place:
+        return place(self.name, self.profile.location, region=self.profile.region, tags=self.profile.tags)
+
+    @cached_property
+    def vector(self) -> UnitVector:
+        return unit_vector(self.profile.location.coordinates)
+
+    @cached_property
+    def room(self) -> int:
+        """How many more deployments it takes now; none while it is not connected or has no `server` role."""
+        if not self.connected or Role.SERVER not in self.profile.roles:
+            return 0
+        return max(0, self.capacity - self.in_use)
+
+
+@dataclass(frozen=True)
+class Site:
+    """All nodes that stand at one location."""
+
+    vector: UnitVector
+    nodes: tuple[Node, ...]
+
+    @cached_property
+    def names(self) -> list[NodeName]:
+        return [node.name for node in self.nodes]
+
+
+class Fleet:
+    """Every node as of one moment; made once and read by many requests, so what is derived from it is kept."""
+
+    def __init__(self, nodes: Iterable[Node]) -> None:
+        self.nodes = tuple(nodes)
+
+    @cached_property
+    def by_name(self) -> Mapping[str, Node]:
+        return {node.name: node for node in self.nodes}
+
+    @cached_property
+    def sites(self) -> Sequence[Site]:
+        """The nodes by location."""
+        groups: dict[str, list[Node]] = {}
+        for node in self.nodes:
+            groups.setdefault(node.place.site, []).append(node)
+        return [Site(group[0].vector, tuple(group)) for group in groups.values()]
+
+    @cached_property
+    def vectors(self) -> Sequence[UnitVector]:
+        """Where the sites are, in their order."""
+        return [site.vector for site in self.sites]
+
+    @cached_property
+    def roomiest_site(self) -> Site | None:
+        """The site of the node with most room, then the first by name: where nobody's place is known."""
+        best = min(self.nodes, key=lambda node: (-node.room, node.name), default=None)
+        if best is None:
+            return None
+        return next(site for site in self.sites if best in site.nodes)

@@ -1,0 +1,299 @@
+"""Putting the control plane together."""
+
+import asyncio
+import contextlib
+import gc
+import ipaddress
+import os
+import random
+from collections.abc import AsyncIterator
+from socket import socket
+
+import structlog
+import uvicorn
+from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector
+
+from waymeet import __version__
+from waymeet.accounts import loop as account_loop
+from waymeet.accounts.service import AccountService
+from waymeet.accounts.types import Scope
+from waymeet.applications.rules import VersionDefaults
+from waymeet.applications.service import ApplicationService
+from waymeet.clock import SystemClock
+from waymeet.deployments.changes import StatusChanges
+from waymeet.deployments.deadlines import Retention
+from waymeet.deployments.loop import DeploymentLoop
+from waymeet.deployments.observation import Observation
+from waymeet.deployments.service import DeploymentService
+from waymeet.deployments.starting import DeploymentStarter, StartSettings
+from waymeet.geo.nowhere import Nowhere
+from waymeet.http import v1, v2
+from waymeet.http.application import create_app
+from waymeet.http.limits import HttpLimits, RateClass
+from waymeet.http.nodes.connection import NodeDoor
+from waymeet.http.server import ServerSettings, bind, server_for
+from waymeet.http.v1.deployments import status_webhook
+from waymeet.http.v1.services import Services
+from waymeet.http.v1.sessions import session_webhook
+from waymeet.locations import loop as location_loop
+from waymeet.locations.directory import Directory
+from waymeet.locations.ports import LocationTransaction
+from waymeet.locations.service import NODES, LocationService
+from waymeet.logs import configure_logs
+from waymeet.main.census import Census
+from waymeet.main.images import DirectoryImages
+from waymeet.main.sample import register_sample
+from waymeet.main.tasks import Tasks
+from waymeet.metrics import DomainMetrics
+from waymeet.model.errors import Invalid, WaymeetError
+from waymeet.sessions.following import SessionsFollowDeployments
+from waymeet.sessions.loop import SessionLoop
+from waymeet.sessions.seating import Seater
+from waymeet.sessions.seeking import Seeking
+from waymeet.sessions.service import SessionService
+from waymeet.sessions.webhook import SessionWebhook
+from waymeet.settings import Settings
+from waymeet.store.migrate import ensure_migrated
+from waymeet.store.postgres import PostgresStore
+from waymeet.store.sqlite import SqliteStore
+from waymeet.webhooks.addresses import check_webhook_url
+from waymeet.webhooks.loop import WebhookLoop
+from waymeet.webhooks.sender import HttpSender
+from waymeet.webhooks.service import WebhookService
+from waymeet.webhooks.types import DeliveryRules
+
+OPERATOR_TOKEN = "operator"
+NODES_TOKEN = "nodes"
+"""Names of the tokens that come from the settings; a changed setting retires the one before."""
+
+GARBAGE_THRESHOLD = 20_000
+"""Objects made, less those gone, between two collections of the youngest generation."""
+
+_log = structlog.get_logger(__name__)
+
+
+def run(settings: Settings, *, sample: bool, supervised_fd: int | None) -> None:
+    """Run the control plane; see `waymeet.main.serve`."""
+    configure_logs(settings.log.format, settings.log.level)
+    try:
+        bound = bind(settings.host, settings.port)
+    except OSError as error:
+        reason = f"{settings.host}:{settings.port} cannot be bound ({error.strerror}); choose another with --port"
+        raise Invalid({"port": reason}, reason) from None
+    with bound:
+        _make_directory(settings)
+        ensure_migrated(database_url(settings))
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            runner.run(ControlPlane(settings, sample=sample).serve(bound, supervised_fd))
+
+
+def _make_directory(settings: Settings) -> None:
+    """The directory of the SQLite file. PostgreSQL needs none, and the control plane keeps nothing else."""
+    file = settings.sqlite_file
+    if file is not None:
+        try:
+            file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            reason = f"the directory {file.parent} cannot be made ({error.strerror}); name another with --data"
+            raise Invalid({"data": reason}, reason) from None
+
+
+def database_url(settings: Settings) -> str:
+    """Where the store is: the setting, or the SQLite file in the data directory."""
+    return settings.database_url or f"sqlite:///{settings.sqlite_file}"
+
+
+def open_store(settings: Settings, clock: SystemClock) -> SqliteStore | PostgresStore:
+    """The store that the settings name; not opened yet."""
+    path = settings.sqlite_file
+    if path is not None:
+        return SqliteStore(path, clock, synchronous=settings.store.synchronous)
+    return PostgresStore(settings.database_url, pool_size=settings.store.postgres_pool_size)
+
+
+class ControlPlane:
+    """All services over one store, behind one HTTP application."""
+
+    def __init__(self, settings: Settings, *, sample: bool) -> None:
+        self._settings = settings
+        self._sample = sample
+        self._server: uvicorn.Server | None = None
+        clock = SystemClock()
+        rng = random.SystemRandom()
+        # For names that must differ but need not be secret: a system call each would show in the rate of new sessions.
+        quick_rng = random.Random(rng.getrandbits(256))
+        store = self._store = open_store(settings, clock)
+        bells = store.bells
+        retention = Retention(settings.deployments.ended_retention_minutes)
+
+        self._directory = directory = Directory(store)
+        bells.listen(NODES, directory.mark_stale)
+        locations = LocationService(store, bells, clock, rng)
+        self._accounts = accounts = AccountService(store, bells, clock, rng)
+        self._applications = applications = ApplicationService(
+            store,
+            DirectoryImages(directory),
+            clock,
+            rng,
+            VersionDefaults(settings.deployments.max_duration_minutes, settings.deployments.default_restart_policy),
+        )
+        starter = DeploymentStarter(
+            StartSettings(settings.public_url, settings.deployments.fqdn_suffix, retention), rng
+        )
+        session_hook = SessionWebhook(session_webhook, rng, settings.sessions.notify_waiting)
+        changes = StatusChanges([SessionsFollowDeployments(session_hook)], status_webhook, retention, rng)
+        geography = Nowhere()
+        deployments = DeploymentService(store, starter, changes, directory, locations, geography, clock)
+        seater = Seater(starter, settings.sessions.placement_range_ms, settings.deployments.node_lost_seconds)
+        sessions = SessionService(store, seater, session_hook, directory, geography, clock, quick_rng)
+        webhooks = WebhookService(store, clock, rng)
+        webhook_loop = WebhookLoop(
+            store,
+            bells,
+            HttpSender(
+                timeout_seconds=settings.webhooks.timeout_seconds,
+                concurrency=settings.webhooks.concurrency,
+                allow_private_targets=settings.webhooks.allow_private_targets,
+            ),
+            clock,
+            rng,
+            DeliveryRules(
+                retry_seconds=settings.webhooks.retry_seconds,
+                timeout_seconds=settings.webhooks.timeout_seconds,
+                concurrency=settings.webhooks.concurrency,
+                per_host=settings.webhooks.per_host,
+            ),
+            user_agent=f"Waymeet/{__version__}",
+        )
+        deployment_loop = DeploymentLoop(
+            store, changes, directory, clock, retention, settings.deployments.node_lost_seconds
+        )
+        session_loop = SessionLoop(store, Seeking(store, seater, session_hook, directory, clock), clock)
+        domain_metrics = DomainMetrics()
+        registry = CollectorRegistry()
+        for collector in (domain_metrics, ProcessCollector(registry=None), PlatformCollector(registry=None)):
+            registry.register(collector)
+        self._tasks = Tasks(
+            {
+                "directory": directory.run,
+                "accounts": lambda: account_loop.run(accounts),
+                "locations": lambda: location_loop.run(locations),
+                "deployments": deployment_loop.run,
+                "sessions": session_loop.run,
+                "webhooks": webhook_loop.run,
+                "census": Census(store, directory, domain_metrics).run,
+            }
+        )
+        allow_private = settings.webhooks.allow_private_targets
+        services = Services(
+            applications=applications,
+            deployments=deployments,
+            sessions=sessions,
+            directory=directory,
+            webhooks=webhooks,
+            clock=clock,
+            check_url=lambda url: check_webhook_url(url, allow_private),
+        )
+        self._app = create_app(
+            [*v1.endpoints(services), *v2.endpoints(services)],
+            authenticator=accounts,
+            clock=clock,
+            rng=quick_rng,
+            limits=http_limits(settings),
+            checks={"store": self._check_store, "nodes": self._check_nodes},
+            web_sockets={"/nodes/connect": NodeDoor(accounts, locations, Observation(store, changes, clock), bells)},
+            lifespan=self._lifespan,
+            registry=registry,
+            access_log=settings.log.access,
+            version=__version__,
+        )
+
+    async def serve(self, bound: socket, supervised_fd: int | None) -> None:
+        """Answer on `bound` until told to stop."""
+        self._server = server_for(self._app, ServerSettings(patience_seconds=self._settings.http.slow_body_seconds))
+        if supervised_fd is not None:
+            os.set_blocking(supervised_fd, False)
+            asyncio.get_running_loop().add_reader(supervised_fd, self._on_lifeline, supervised_fd)
+        await self._server.serve(sockets=[bound])
+
+    def _on_lifeline(self, supervised_fd: int) -> None:
+        # The pipe carries nothing: it is readable when its other end, the supervisor, is gone.
+        if not os.read(supervised_fd, 1) and self._server is not None:
+            asyncio.get_running_loop().remove_reader(supervised_fd)
+            _log.warning("the supervisor is gone; stopping")
+            self._server.should_exit = True
+
+    @contextlib.asynccontextmanager
+    async def _lifespan(self) -> AsyncIterator[None]:
+        await self._store.open()
+        try:
+            await self._prepare()
+            self._tasks.start()
+            _spare_the_collector()
+            yield
+        finally:
+            await self._tasks.stop()
+            await self._store.close()
+
+    async def _prepare(self) -> None:
+        settings = self._settings
+        if settings.geo.database:
+            _log.warning("geo.database is not used by this release yet; players are placed by coordinates they bring")
+        organisation = (await self._accounts.ensure_organisation()).id
+        if settings.token:
+            await self._accounts.adopt_token(organisation, settings.token, OPERATOR_TOKEN, (Scope.API, Scope.RELAY))
+        if settings.node_token:
+            await self._accounts.adopt_token(organisation, settings.node_token, NODES_TOKEN, (Scope.NODE,))
+        if self._sample:
+            await register_sample(self._applications, organisation)
+        await self._directory.refresh()
+
+    async def _check_store(self) -> str | None:
+        async def unit(tx: LocationTransaction) -> None:
+            await tx.locations.rooms()
+
+        try:
+            await self._store.read(unit)
+        except WaymeetError as error:
+            return error.message
+        return None
+
+    async def _check_nodes(self) -> str | None:
+        if any(node.connected for node in self._directory.nodes):
+            return None
+        return "no node is connected; start one with `waymeet node`"
+
+
+def _spare_the_collector() -> None:
+    """Leave what was made at start out of every later collection, and collect less often.
+
+    Requests make many short-lived objects and hardly any cycles; the default of a collection every 700 objects costs
+    some 5 to 10 % of the time and finds nothing.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(GARBAGE_THRESHOLD, 20, 20)
+
+
+def http_limits(settings: Settings) -> HttpLimits:
+    """The bounds of the HTTP application."""
+    limits = settings.limits
+    return HttpLimits(
+        body_bytes=settings.http.body_limit_bytes,
+        rates={
+            RateClass.CREATE_DEPLOYMENT: float(limits.deployment_create),
+            RateClass.DEPLOYMENT_STATUS: float(limits.deployment_status),
+            RateClass.DEPLOYMENT_LIST: float(limits.deployment_list),
+            RateClass.OTHER: float(limits.default),
+        },
+        failures_per_second=float(limits.auth_failures),
+        trusted_proxies=tuple(ipaddress.ip_network(text) for text in settings.http.trusted_proxies),
+    )
+
+
+def _loop_factory() -> "type[asyncio.AbstractEventLoop] | None":
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    return uvloop.new_event_loop  # type: ignore[return-value]

@@ -1,0 +1,54 @@
+"""Numbers about the domains for Prometheus: what there is, by state. `waymeet.http.metrics` counts the requests.
+
+They are read from the store every few seconds by the `Census`, not kept by whoever changes something: so they are right
+after a crash too, and every replica shows the same. Labels are states from closed sets; names of applications or nodes
+are never labels.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How many there were of everything at one moment."""
+
+    deployments: Mapping[str, int] = field(default_factory=dict)
+    sessions: Mapping[str, int] = field(default_factory=dict)
+    webhooks: Mapping[str, int] = field(default_factory=dict)
+    nodes_connected: int = 0
+    nodes_known: int = 0
+    places_used: int = 0
+    places: int = 0
+
+
+class DomainMetrics(Collector):
+    """The latest counts, in the form that Prometheus reads."""
+
+    def __init__(self) -> None:
+        self.counts = Counts()
+
+    def describe(self) -> Iterator[Metric]:
+        """Nothing, so that a registry does not collect just to learn the names."""
+        return iter(())
+
+    def collect(self) -> Iterator[Metric]:
+        """One family for each noun."""
+        counts = self.counts
+        yield _by_status("waymeet_deployments", "Deployments that are remembered, by status", counts.deployments)
+        yield _by_status("waymeet_sessions", "Sessions that are remembered, by status", counts.sessions)
+        yield _by_status("waymeet_webhook_deliveries", "Webhook deliveries that are remembered", counts.webhooks)
+        yield GaugeMetricFamily("waymeet_nodes_connected", "Nodes with a live connection", counts.nodes_connected)
+        yield GaugeMetricFamily("waymeet_nodes_known", "Nodes that have ever joined", counts.nodes_known)
+        yield GaugeMetricFamily("waymeet_places_used", "Deployments that hold a place on a node", counts.places_used)
+        yield GaugeMetricFamily("waymeet_places", "Deployments that all connected nodes take together", counts.places)
+
+
+def _by_status(name: str, documentation: str, counts: Mapping[str, int]) -> GaugeMetricFamily:
+    family = GaugeMetricFamily(name, documentation, labels=("status",))
+    for status, count in sorted(counts.items()):
+        family.add_metric((status.lower(),), count)
+    return family

@@ -1,0 +1,131 @@
+"""What a node and the control plane say to each other over the node's WebSocket, as JSON objects tagged by `type`.
+
+    node -> control plane                      control plane -> node
+    Hello        first, exactly once           Welcome    answer to Hello, or the socket closes with a reason
+    SeenFull     after Welcome                 WantedFull after Welcome: everything, with a revision
+    SeenDelta    whenever something changed    WantedDelta: what changed since the revision before
+    Heartbeat    every few seconds             Question   logs or readings of one server
+    Answer       to a Question
+
+Both directions are level-triggered: after a lost connection either side starts again from its full state. A report that
+says ENDED is repeated in every SeenFull until its key is neither wanted nor remembered, so none is lost with a socket.
+"""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from waymeet.model.location import Location
+from waymeet.model.servers import Reading, ServerReport, ServerSpec
+
+PROTOCOL = 1
+
+
+class Role(StrEnum):
+    """What a node offers."""
+
+    SERVER = "server"
+    RELAY = "relay"
+    BEACON = "beacon"
+
+
+@dataclass(frozen=True, slots=True)
+class Hello:
+    """Who the node is and what it can do."""
+
+    protocol: int
+    name: str
+    roles: tuple[Role, ...]
+    driver: str
+    address: str
+    """What the node hands out as `public_ip`."""
+    location: Location
+    capacity: int
+    tags: dict[str, str] = field(default_factory=dict)
+    region: str | None = None
+    images: tuple[str, ...] | None = None
+    """Images that the driver can run; `None` means any (it pulls them)."""
+    version: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SeenFull:
+    """Every server that the node has, or remembers as ended."""
+
+    reports: tuple[ServerReport, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SeenDelta:
+    """Servers whose report changed."""
+
+    reports: tuple[ServerReport, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Heartbeat:
+    """Still here. `load` is the machine's one-minute load average per core."""
+
+    load: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ServerLogs:
+    """What a server printed, oldest first, capped by the node; `crash` is the tail before the last bad end."""
+
+    text: str
+    crash: str | None = None
+    exit_code: int | None = None
+    message: str | None = None
+    restart_count: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The answer to the `Question` with the same id: one of `logs` and `readings`, or `error`."""
+
+    id: str
+    logs: ServerLogs | None = None
+    readings: tuple[Reading, ...] | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Welcome:
+    """The control plane accepts the node; it sends a heartbeat every `heartbeat_seconds`."""
+
+    heartbeat_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class WantedFull:
+    """Every server that the node is to run. Whatever else it runs, it stops."""
+
+    revision: int
+    servers: tuple[ServerSpec, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class WantedDelta:
+    """Changes since the revision before: servers to run from now on, keys to run no more."""
+
+    revision: int
+    servers: tuple[ServerSpec, ...] = ()
+    removed: tuple[str, ...] = ()
+
+
+class QuestionKind(StrEnum):
+    LOGS = "logs"
+    READINGS = "readings"
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Asks for a server's logs or readings; answered at once, also when the server is unknown (`error`)."""
+
+    id: str
+    kind: QuestionKind
+    key: str
+
+
+FromNode = Hello | SeenFull | SeenDelta | Heartbeat | Answer
+ToNode = Welcome | WantedFull | WantedDelta | Question

@@ -1,0 +1,143 @@
+"""Several nodes in one process: what `waymeet up` runs beside the control plane, and `waymeet node` elsewhere."""
+
+import asyncio
+import logging
+import os
+import random
+import signal
+from collections.abc import Callable, Mapping, Sequence
+from enum import Enum
+from typing import Any
+
+from waymeet.drivers.base import Driver
+from waymeet.drivers.process import Host, PortAllocator, ProcessDriver
+from waymeet.model.errors import Invalid
+from waymeet.model.instant import Clock
+from waymeet.node.agent import Agent
+from waymeet.node.definition import NodeDefinition
+from waymeet.node.reconnecting import Reconnecting
+
+log = logging.getLogger(__name__)
+
+STOP_GRACE_SECONDS = 8.0
+"""What servers get when the node stops them, however long their own grace period."""
+STOP_SECONDS = 11.0
+"""After this the node exits whether or not its servers have ended; their keepers finish the job without it."""
+
+
+class _Exit(Enum):
+    STOP = "stop"
+    DETACH = "detach"
+
+
+def run_nodes(
+    definitions: Sequence[NodeDefinition],
+    *,
+    clock: Clock,
+    rng: random.Random,
+    environment: Mapping[str, str],
+    stop_servers: bool,
+    stop_at_once: bool = False,
+    supervised_fd: int | None = None,
+) -> None:
+    """Run nodes until SIGTERM or SIGINT, or until `supervised_fd` (the reading end of a pipe) comes to its end.
+
+    With `stop_servers` a signal stops every game server first, within `STOP_SECONDS`; without, and always when the
+    supervisor is gone, they run on and are found again by the next node with the same data directory. `stop_at_once`
+    only stops what an earlier run left. `environment` is this process's own. Raises `Invalid` for an unknown driver,
+    `Unavailable` for one that cannot be used here.
+    """
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        runner.run(_host(definitions, clock, rng, environment, stop_servers, stop_at_once, supervised_fd))
+
+
+async def _host(
+    definitions: Sequence[NodeDefinition],
+    clock: Clock,
+    rng: random.Random,
+    environment: Mapping[str, str],
+    stop_servers: bool,
+    stop_at_once: bool,
+    supervised_fd: int | None,
+) -> None:
+    ports = PortAllocator(rng)
+    agents = [
+        Agent(
+            definition,
+            build_driver(definition, ports, clock, environment),
+            clock=clock,
+            reconnecting=Reconnecting(rng),
+        )
+        for definition in definitions
+    ]
+    wish: asyncio.Queue[_Exit] = asyncio.Queue()
+    _listen(wish, stop_servers, supervised_fd)
+    if stop_at_once:
+        wish.put_nowait(_Exit.STOP)
+    running = [asyncio.create_task(agent.run(), name=f"node {agent.name}") for agent in agents]
+    try:
+        if await _next_wish(wish, running) is _Exit.STOP:
+            log.info("stopping all game servers")
+            stopping = asyncio.gather(*(agent.stop_servers(STOP_GRACE_SECONDS) for agent in agents))
+            late = asyncio.create_task(asyncio.sleep(STOP_SECONDS))
+            # Asked twice, it still stops them in good order; only the loss of its supervisor makes it go at once.
+            while await _next_wish(wish, [*running, stopping, late]) is _Exit.STOP:
+                pass
+            stopping.cancel()
+            late.cancel()
+    finally:
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+
+
+def build_driver(
+    definition: NodeDefinition, ports: PortAllocator, clock: Clock, environment: Mapping[str, str]
+) -> Driver:
+    """The driver that a definition names. Raises `Invalid` when there is none of that name."""
+    if definition.driver != "process":
+        raise Invalid({"driver": f'{definition.driver!r} is not available; use "process"'})
+    return ProcessDriver(
+        definition.data_directory / "servers",
+        definition.programs,
+        Host(definition.name, definition.address, beacon=definition.beacon),
+        ports,
+        clock,
+        environment=environment,
+        port_range=definition.ports,
+    )
+
+
+async def _next_wish(wish: "asyncio.Queue[_Exit]", others: "Sequence[asyncio.Future[Any]]") -> _Exit | None:
+    """The next wish, or `None` when one of `others` ended first; if that failed, its error."""
+    getting = asyncio.ensure_future(wish.get())
+    done, _ = await asyncio.wait([getting, *others], return_when=asyncio.FIRST_COMPLETED)
+    if getting in done:
+        return getting.result()
+    getting.cancel()
+    for ended in done:
+        ended.result()
+    return None
+
+
+def _listen(wish: "asyncio.Queue[_Exit]", stop_servers: bool, supervised_fd: int | None) -> None:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, wish.put_nowait, _Exit.STOP if stop_servers else _Exit.DETACH)
+    if supervised_fd is not None:
+        os.set_blocking(supervised_fd, False)
+        loop.add_reader(supervised_fd, _on_lifeline, supervised_fd, wish)
+
+
+def _on_lifeline(supervised_fd: int, wish: "asyncio.Queue[_Exit]") -> None:
+    if not os.read(supervised_fd, 1):
+        asyncio.get_running_loop().remove_reader(supervised_fd)
+        wish.put_nowait(_Exit.DETACH)
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.new_event_loop
+    return uvloop.new_event_loop

@@ -1,0 +1,1 @@
+"""Sessions: groups of players seated on deployments."""

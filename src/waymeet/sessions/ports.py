@@ -1,0 +1,66 @@
+"""What this domain needs of the store and of its neighbours."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Protocol, TypeVar
+
+from waymeet.deployments.ports import DeploymentTransaction, LinkedSessionRows
+from waymeet.model.ids import DeploymentId, OrganisationId, SessionId
+from waymeet.model.instant import Instant
+from waymeet.model.paging import Page, PageRequest
+from waymeet.sessions.types import SeatedSession, Session
+
+Result = TypeVar("Result")
+
+
+class SessionRows(LinkedSessionRows, Protocol):
+    """Sessions."""
+
+    async def insert(self, session: Session) -> None: ...
+
+    async def find(self, organisation: OrganisationId, session_id: SessionId) -> SeatedSession | None:
+        """A session and its deployment."""
+
+    async def lock(self, organisation: OrganisationId, session_id: SessionId) -> Session | None:
+        """A session, held until the transaction ends."""
+
+    async def lock_of(self, deployment_id: DeploymentId) -> Sequence[Session]:
+        """The sessions of a deployment that have not ended, held until the transaction ends; oldest first."""
+
+    async def save(self, session: Session) -> None:
+        """Write back a locked session."""
+
+    async def page(self, organisation: OrganisationId, request: PageRequest) -> Page[SeatedSession]:
+        """Active sessions, newest first."""
+
+    async def active_after(self, organisation: OrganisationId, after: SessionId, limit: int) -> Sequence[SeatedSession]:
+        """Active sessions in the order of their ids, those after `after`."""
+
+    async def seeking_due(self, now: Instant, limit: int) -> Sequence[tuple[OrganisationId, SessionId]]:
+        """Sessions that are Seeking and due for another look, the longest overdue first."""
+
+    async def any_due(self, now: Instant) -> bool:
+        """Whether `seeking_due` or `delete_due` would find anything."""
+
+    async def delete_due(self, now: Instant, limit: int) -> int:
+        """Forget sessions whose time has come, those that are Seeking excepted; how many."""
+
+
+class SessionTransaction(DeploymentTransaction, Protocol):
+    """What deployments work on, and the sessions' own rows."""
+
+    @property
+    def sessions(self) -> SessionRows: ...
+
+
+class SessionStore(Protocol):
+    async def write(self, unit: Callable[[SessionTransaction], Awaitable[Result]]) -> Result: ...
+
+    async def read(self, unit: Callable[[SessionTransaction], Awaitable[Result]]) -> Result: ...
+
+    async def scan(self, unit: Callable[[SessionTransaction], Awaitable[Result]]) -> Result: ...
+
+
+class SessionBody(Protocol):
+    """Renders what session webhooks send: the body of `GET /v1/session/{id}` and `deployment_request_id`."""
+
+    def __call__(self, seated: SeatedSession, now: Instant) -> bytes: ...

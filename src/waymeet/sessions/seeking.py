@@ -1,0 +1,96 @@
+"""Sessions that are Seeking: every node that could take them is away for a moment, so seats are looked for again."""
+
+from collections.abc import Sequence
+
+from msgspec.structs import replace
+
+from waymeet.deployments.candidates import Candidates
+from waymeet.locations.directory import Directory
+from waymeet.model.ids import OrganisationId, SessionId
+from waymeet.model.instant import Clock, Instant, after
+from waymeet.model.states import SessionStatus, move_session
+from waymeet.sessions.following import SESSION
+from waymeet.sessions.ports import SessionStore, SessionTransaction
+from waymeet.sessions.seating import Seater, Seating
+from waymeet.sessions.types import SeatedSession, SessionRequest, retained_until, seats_needed
+from waymeet.sessions.webhook import SessionWebhook
+
+SEEK_SECONDS = 0.5
+"""Between two looks for seats for one session."""
+SEEKING_PER_ROUND = 50
+
+
+def next_look(status: SessionStatus, now: Instant, retention_minutes: int) -> Instant | None:
+    """When the loop has to look at a session that has just got this status; `None`: not before something happens to it."""
+    if status is SessionStatus.SEEKING:
+        return after(now, SEEK_SECONDS)
+    return None if status.linked else retained_until(now, retention_minutes)
+
+
+class Seeking:
+    """Looks again, until there are seats, or the nodes have been away for so long that they count as lost."""
+
+    def __init__(
+        self, store: SessionStore, seater: Seater, webhook: SessionWebhook, directory: Directory, clock: Clock
+    ) -> None:
+        self._store = store
+        self._seater = seater
+        self._webhook = webhook
+        self._directory = directory
+        self._clock = clock
+
+    async def seek_again(self) -> bool:
+        """Look again for seats for the sessions that are Seeking; whether there may be more of them due."""
+        now = self._clock.now()
+
+        async def look(tx: SessionTransaction) -> Sequence[tuple[OrganisationId, SessionId]]:
+            return await tx.sessions.seeking_due(now, SEEKING_PER_ROUND)
+
+        due = await self._store.read(look)
+        for organisation, session_id in due:
+            await self._seek(organisation, session_id)
+        return len(due) == SEEKING_PER_ROUND
+
+    async def _seek(self, organisation: OrganisationId, session_id: SessionId) -> None:
+        fleet = self._directory.fleet
+
+        async def unit(tx: SessionTransaction) -> None:
+            session = await tx.sessions.lock(organisation, session_id)
+            now = self._clock.now()
+            if session is None or session.status is not SessionStatus.SEEKING or (session.due_at or now) > now:
+                return  # Deleted meanwhile, or another replica has just looked.
+            request = SessionRequest(
+                application=session.application_name,
+                version=session.version_name,
+                players=session.users,
+                wish=session.wish,
+                selectors=session.selectors,
+            )
+            version = await tx.applications.find_version(organisation, request.application, request.version)
+            if version is None or not version.deployable:
+                found = Seating(SessionStatus.ERROR, error="the version was deleted or deactivated meanwhile")
+            elif version.id != session.version_id or version.settings.sessions.kind is not session.kind:
+                # Seats are counted by the kind that the session was made with; another kind would not add up.
+                found = Seating(
+                    SessionStatus.ERROR, error="the version was changed meanwhile; create the session again"
+                )
+            else:
+                choice = Candidates(fleet, request.players, request.wish.location, request.wish.filters)
+                found = await self._seater.seat_or_start(tx, organisation, version, request, choice, now)
+            due_at = next_look(found.status, now, session.retention_minutes)
+            if found.status is SessionStatus.SEEKING:
+                await tx.sessions.save(replace(session, due_at=due_at))
+                return
+            seated = replace(
+                session,
+                status=move_session(session.status, found.status),
+                deployment_id=None if found.deployment is None else found.deployment.request_id,
+                seats=0 if found.deployment is None else seats_needed(session.kind, session.user_count),
+                error=found.error,
+                due_at=due_at,
+            )
+            await tx.sessions.save(seated)
+            await self._webhook.queue(tx, SeatedSession(seated, found.deployment), now)
+            tx.wake(SESSION, session_id)
+
+        await self._store.write(unit)

@@ -1,0 +1,39 @@
+"""The only source of configuration: `load` parses it once into frozen, typed objects, which `main` passes on."""
+
+from waymeet.settings.load import Command, SettingsError, dump, load, restore
+from waymeet.settings.types import (
+    BeaconSettings,
+    DeploymentSettings,
+    GeoSettings,
+    HttpSettings,
+    LimitSettings,
+    LogSettings,
+    NodeSettings,
+    ProgramSettings,
+    RelaySettings,
+    SessionSettings,
+    Settings,
+    StoreSettings,
+    WebhookSettings,
+)
+
+__all__ = [
+    "BeaconSettings",
+    "Command",
+    "DeploymentSettings",
+    "GeoSettings",
+    "HttpSettings",
+    "LimitSettings",
+    "LogSettings",
+    "NodeSettings",
+    "ProgramSettings",
+    "RelaySettings",
+    "SessionSettings",
+    "Settings",
+    "SettingsError",
+    "StoreSettings",
+    "WebhookSettings",
+    "dump",
+    "load",
+    "restore",
+]

@@ -1,0 +1,398 @@
+"""Every setting there is, with its default, its limits and one sentence about it.
+
+The sentences are the reference: `docs/configuration.md` is written from them (`waymeet.settings.reference`), and a test
+fails when the two differ. A section is a struct; its docstring introduces it.
+"""
+
+import ipaddress
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct
+
+from waymeet.model.location import Location
+from waymeet.model.node_messages import Role
+from waymeet.model.servers import RestartPolicy
+
+_NODE_NAME = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
+_HOST_NAME_SUFFIX = r"^$|^[A-Za-z0-9]([A-Za-z0-9.-]{0,180}[A-Za-z0-9])?$"
+_HTTP_URL = r"^$|^https?://[^/?#\s]+[^?#\s]*$"
+_DATABASE_URL = r"^$|^postgres(ql)?://.+$|^sqlite:///.+$"
+_TOKEN = r"^$|^[!-~]{1,256}$"
+_PORT_RANGE = re.compile(r"(\d{1,5})-(\d{1,5})")
+
+FORMS: Mapping[str, str] = {
+    _NODE_NAME: "1 to 63 lower-case letters, digits and inner hyphens",
+    _HOST_NAME_SUFFIX: "a domain name without a leading or trailing dot",
+    _HTTP_URL: "an http:// or https:// URL without query and fragment",
+    _DATABASE_URL: "postgresql://user:password@host/database or sqlite:///file",
+    _TOKEN: "1 to 256 printable ASCII characters without spaces",
+}
+"""What each pattern means, for messages to people."""
+
+DEFAULT_HOST = "127.0.0.1"
+DEFAULT_PORT = 8080
+HIGHEST_PORT = 65535
+SQLITE_FILE = "waymeet.sqlite3"
+ECHO_IMAGE = "waymeet/echo"
+
+
+def parse_ports(text: str) -> range:
+    """The ports that `30000-32767` stands for; `ValueError` says what is wrong with it."""
+    match = _PORT_RANGE.fullmatch(text)
+    if match is None:
+        raise ValueError(f"expected two ports such as 30000-32767, got {text!r}")
+    first, last = int(match[1]), int(match[2])
+    if not 1 <= first <= last <= HIGHEST_PORT:
+        raise ValueError(f"ports lie in 1..{HIGHEST_PORT}, the lower one first, got {text!r}")
+    return range(first, last + 1)
+
+
+class Section(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Base of all sections: frozen, and every key is known."""
+
+
+class LogSettings(Section, frozen=True, kw_only=True):
+    """What the programs write to standard error."""
+
+    format: Annotated[
+        Literal["console", "json"],
+        Meta(description="Lines for people, or one JSON object per line"),
+    ] = "console"
+    level: Annotated[
+        Literal["debug", "info", "warning", "error"],
+        Meta(description="The least severe level that is written"),
+    ] = "info"
+    access: Annotated[bool, Meta(description="Also write one line per HTTP request")] = False
+
+
+class HttpSettings(Section, frozen=True, kw_only=True):
+    """The API's front door."""
+
+    body_limit_bytes: Annotated[
+        int, Meta(ge=1024, le=67_108_864, description="Longest request body; longer ones get a 413")
+    ] = 1_048_576
+    slow_body_seconds: Annotated[
+        float, Meta(gt=0, le=600, description="How long a client may take to send its request body")
+    ] = 10.0
+    trusted_proxies: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="Addresses or networks (`10.0.0.0/8`) of reverse proxies whose X-Forwarded-For and "
+            "X-Forwarded-Proto are believed"
+        ),
+    ] = ()
+
+    def __post_init__(self) -> None:
+        for text in self.trusted_proxies:
+            try:
+                ipaddress.ip_network(text)
+            except ValueError as error:
+                raise ValueError(f"trusted_proxies: {error}") from None
+
+
+class LimitSettings(Section, frozen=True, kw_only=True):
+    """Requests per second that one organisation may make; above that it gets a 429 with Retry-After. 0 = unlimited."""
+
+    deployment_create: Annotated[int, Meta(ge=0, description="Deploy requests per second and organisation")] = 40
+    deployment_status: Annotated[int, Meta(ge=0, description="Deployment status reads")] = 100
+    deployment_list: Annotated[int, Meta(ge=0, description="Deployment list reads")] = 50
+    default: Annotated[int, Meta(ge=0, description="Every other request")] = 1000
+    auth_failures: Annotated[
+        int, Meta(ge=0, description="Requests per second and source IP address that present no usable credentials")
+    ] = 50
+
+
+class StoreSettings(Section, frozen=True, kw_only=True):
+    """How the database is used."""
+
+    synchronous: Annotated[
+        Literal["full", "normal"],
+        Meta(
+            description="SQLite: `full` survives a power cut, `normal` only a crash of the program, and is faster "
+            "where the disk is slow"
+        ),
+    ] = "full"
+    postgres_pool_size: Annotated[
+        int, Meta(ge=2, le=500, description="PostgreSQL connections that one control plane process holds at most")
+    ] = 10
+
+
+class SessionSettings(Section, frozen=True, kw_only=True):
+    """Seating players."""
+
+    placement_range_ms: Annotated[
+        float,
+        Meta(
+            ge=0,
+            description="With `autodeploy`, how many milliseconds worse than the best place to start one a running "
+            "server may be for the worst-served player and still take the group; 0 = any",
+        ),
+    ] = 30.0
+    notify_waiting: Annotated[
+        bool, Meta(description="Also send the session webhook when a session starts to wait for its server")
+    ] = False
+
+
+class DeploymentSettings(Section, frozen=True, kw_only=True):
+    """Running game servers."""
+
+    fqdn_suffix: Annotated[
+        str,
+        Meta(
+            pattern=_HOST_NAME_SUFFIX,
+            description="Host names handed out are `<request id>.<suffix>`, which your DNS must resolve to the node; "
+            "empty hands out the node's address instead",
+        ),
+    ] = ""
+    node_lost_seconds: Annotated[
+        float, Meta(ge=1, description="How long a node may be away before its deployments are given up")
+    ] = 120.0
+    ended_retention_minutes: Annotated[
+        int, Meta(ge=1, description="How long an ended deployment can still be read")
+    ] = 120
+    max_duration_minutes: Annotated[
+        int,
+        Meta(ge=0, description="Lifetime of deployments whose version names none; 0 = unlimited"),
+    ] = 1440
+    default_restart_policy: Annotated[
+        RestartPolicy, Meta(description="What happens when a game server's process ends by itself")
+    ] = RestartPolicy.NEVER
+
+
+class WebhookSettings(Section, frozen=True, kw_only=True):
+    """Calling your backend."""
+
+    allow_private_targets: Annotated[
+        bool,
+        Meta(
+            description="Also call loopback, private and link-local addresses; under `waymeet up` the default is `true`"
+        ),
+    ] = False
+    timeout_seconds: Annotated[float, Meta(gt=0, le=60, description="How long one attempt may take")] = 5.0
+    retry_seconds: Annotated[
+        tuple[Annotated[float, Meta(gt=0, le=86_400)], ...],
+        Meta(max_length=20, description="Pauses before each further attempt; after the last one the call is given up"),
+    ] = (1.0, 5.0, 30.0, 120.0, 600.0)
+    concurrency: Annotated[int, Meta(ge=1, le=1000, description="Attempts under way at once")] = 64
+    per_host: Annotated[int, Meta(ge=1, le=1000, description="Attempts under way at once to one host")] = 4
+
+
+class GeoSettings(Section, frozen=True, kw_only=True):
+    """From IP address to place."""
+
+    database: Annotated[
+        tuple[Path, ...],
+        Meta(
+            description="MaxMind DB files, asked in this order; relative paths start at the configuration file. Not used "
+            "by this release yet: it places by coordinates, filters and room"
+        ),
+    ] = ()
+
+
+class RelaySettings(Section, frozen=True, kw_only=True):
+    """Ports of a node's relay."""
+
+    server_port: Annotated[
+        Annotated[int, Meta(ge=1, le=HIGHEST_PORT)] | None, Meta(description="UDP port for hosts; absent = a free one")
+    ] = None
+    client_port: Annotated[
+        Annotated[int, Meta(ge=1, le=HIGHEST_PORT)] | None,
+        Meta(description="UDP port for clients; absent = a free one"),
+    ] = None
+
+
+class BeaconSettings(Section, frozen=True, kw_only=True):
+    """Ports of a node's beacon."""
+
+    udp_port: Annotated[
+        Annotated[int, Meta(ge=1, le=59999)] | None, Meta(description="UDP echo port; absent = a free one")
+    ] = None
+    tcp_port: Annotated[
+        Annotated[int, Meta(ge=1, le=59999)] | None, Meta(description="TCP echo port; absent = a free one")
+    ] = None
+
+
+LOCAL = Location(
+    city="Local",
+    country="Local",
+    continent="Local",
+    administrative_division="Local",
+    timezone="UTC",
+    latitude=0.0,
+    longitude=0.0,
+)
+"""Where a node stands that does not say: a place that nobody takes for a real one."""
+
+
+class NodeSettings(Section, frozen=True, kw_only=True):
+    """A node that `waymeet up` or `waymeet node` runs on this machine. `up` without any runs one, named `local`."""
+
+    name: Annotated[
+        str,
+        Meta(
+            pattern=_NODE_NAME,
+            description="Unique among all nodes",
+        ),
+    ]
+    address: Annotated[
+        str, Meta(description="IP address that game servers bind and that players get as `public_ip`")
+    ] = "127.0.0.1"
+    roles: Annotated[
+        tuple[Role, ...], Meta(min_length=1, max_length=3, description="What it offers: `server`, `relay`, `beacon`")
+    ] = (Role.SERVER,)
+    driver: Annotated[
+        Literal["process", "docker"],
+        Meta(description="Run the listed `[programs]`, or containers"),
+    ] = "process"
+    capacity: Annotated[int, Meta(ge=0, le=10_000, description="Deployments at most")] = 20
+    ports: Annotated[str, Meta(description="Ports that game servers may be given, the first and the last")] = (
+        "30000-32767"
+    )
+    location: Annotated[
+        Location,
+        Meta(
+            description="The place on the map: `city`, `country`, `continent`, `administrative_division`, `timezone`, "
+            "`latitude`, `longitude`, all of them"
+        ),
+    ] = LOCAL
+    region: Annotated[str | None, Meta(description="A name that groups nodes, for filters")] = None
+    tags: Annotated[dict[str, str], Meta(max_length=50, description="Handed out as `location_tags`")] = {}
+    relay: RelaySettings = RelaySettings()
+    beacon: BeaconSettings = BeaconSettings()
+
+    def __post_init__(self) -> None:
+        try:
+            address = ipaddress.ip_address(self.address)
+        except ValueError:
+            raise ValueError(f"address: expected an IP address, got {self.address!r}") from None
+        if address.is_unspecified:
+            raise ValueError(f"address: {self.address} is no address that a player can connect to; name the real one")
+        if self.driver == "docker":
+            raise ValueError('driver: "docker" is not part of this release yet; use "process" and list the [programs]')
+        if len(set(self.roles)) != len(self.roles):
+            raise ValueError("roles: each role at most once")
+        if not -90 <= self.location.latitude <= 90:
+            raise ValueError("location.latitude: must lie in -90..90 degrees")
+        if not -180 <= self.location.longitude <= 180:
+            raise ValueError("location.longitude: must lie in -180..180 degrees")
+        try:
+            parse_ports(self.ports)
+        except ValueError as error:
+            raise ValueError(f"ports: {error}") from None
+
+    @property
+    def port_range(self) -> range:
+        """`ports` as numbers."""
+        return parse_ports(self.ports)
+
+
+class ProgramSettings(Section, frozen=True, kw_only=True):
+    """A program that the `process` driver may run, keyed by the image that asks for it: `[programs."studio/arena"]`."""
+
+    command: Annotated[
+        tuple[Annotated[str, Meta(min_length=1)], ...],
+        Meta(
+            min_length=1,
+            description="Executable and arguments; `{python}`, `{tag}` and `{port:NAME}` are filled in",
+        ),
+    ]
+    allow_command: Annotated[
+        bool,
+        Meta(
+            description="Let a version's or a deploy call's `command` run in its place: the right to run anything here"
+        ),
+    ] = False
+
+
+BUILT_IN_PROGRAMS: Mapping[str, ProgramSettings] = {
+    ECHO_IMAGE: ProgramSettings(command=("{python}", "-m", "waymeet.samples.echo"))
+}
+
+
+class Settings(Section, frozen=True, kw_only=True):
+    """Top-level keys: they stand above the first `[section]`."""
+
+    host: Annotated[str, Meta(min_length=1, description="Address that the API binds")] = DEFAULT_HOST
+    port: Annotated[int, Meta(ge=1, le=HIGHEST_PORT, description="TCP port that the API binds")] = DEFAULT_PORT
+    public_url: Annotated[
+        str,
+        Meta(
+            pattern=_HTTP_URL,
+            description="How others reach the API; put into URLs handed out; empty = from `host` and `port`",
+        ),
+    ] = ""
+    data: Annotated[
+        Path,
+        Meta(description="All that is kept; default `$XDG_DATA_HOME/waymeet`, else `~/.local/share/waymeet`"),
+    ] = Path()
+    database_url: Annotated[
+        str,
+        Meta(
+            pattern=_DATABASE_URL,
+            description=f"The database; empty = `{SQLITE_FILE}` in `data`",
+        ),
+    ] = ""
+    token: Annotated[
+        str,
+        Meta(
+            pattern=_TOKEN,
+            description="An API token that always works; `waymeet up` makes "
+            "one and keeps it in `data` when this is empty",
+        ),
+    ] = ""
+    node_token: Annotated[
+        str,
+        Meta(
+            pattern=_TOKEN,
+            description="A token for nodes; `waymeet up` makes one for its own nodes when this is empty",
+        ),
+    ] = ""
+    log: LogSettings = LogSettings()
+    http: HttpSettings = HttpSettings()
+    limits: LimitSettings = LimitSettings()
+    store: StoreSettings = StoreSettings()
+    sessions: SessionSettings = SessionSettings()
+    deployments: DeploymentSettings = DeploymentSettings()
+    webhooks: WebhookSettings = WebhookSettings()
+    geo: GeoSettings = GeoSettings()
+    nodes: Annotated[tuple[NodeSettings, ...], Meta(max_length=256)] = ()
+    programs: dict[str, ProgramSettings] = {}
+
+    def __post_init__(self) -> None:
+        names = [node.name for node in self.nodes]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"nodes: two nodes are named {name!r}; names are unique")
+
+    def __repr__(self) -> str:
+        # Tokens and the database's password live in here: never let a log line or a traceback show them.
+        return f"Settings(host={self.host!r}, port={self.port}, data={str(self.data)!r}, ...)"
+
+    @property
+    def sqlite_file(self) -> Path | None:
+        """The database file, or `None` when the database is PostgreSQL."""
+        if self.database_url.startswith("sqlite:///"):
+            return Path(self.database_url.removeprefix("sqlite:///"))
+        return None
+
+    @property
+    def local_url(self) -> str:
+        """How a program on this machine reaches the API, whatever `public_url` says."""
+        return f"http://{_bracketed(reachable(self.host))}:{self.port}"
+
+
+def reachable(host: str) -> str:
+    """The loopback address for a wildcard bind address, else `host` itself."""
+    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - a comparison, nothing is bound
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+def default_public_url(host: str, port: int) -> str:
+    """The URL that `public_url` stands for when it is empty."""
+    return f"http://{_bracketed(reachable(host))}:{port}"

@@ -1,0 +1,96 @@
+"""Running servers to be customers of. One serves all the tests of a worker; each studio has an organisation of its own."""
+
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests import postgres
+from tests.polling import eventually
+from tests.system.contract.hooks import Hooks, receiving_hooks
+from tests.system.contract.owned import Owned
+from tests.system.contract.studio import Server, Studio
+from tests.system.installation import Installation, node_table
+
+_PLACES = {
+    "montreal": """
+        region = "America East"
+        tags = { tier = "gold", size = "large" }
+        location = { city = "Montreal", country = "Canada", continent = "North America",
+            administrative_division = "Quebec", timezone = "Eastern Time", latitude = 45.5, longitude = -73.56 }
+        """,
+    "frankfurt": """
+        tags = { tier = "silver" }
+        location = { city = "Frankfurt", country = "Germany", continent = "Europe",
+            administrative_division = "Hesse", timezone = "Central European Time", latitude = 50.11, longitude = 8.68 }
+        """,
+    "paris": """
+        location = { city = "Paris", country = "France", continent = "Europe",
+            administrative_division = "Paris", timezone = "Central European Time", latitude = 48.86, longitude = 2.35 }
+        """,
+}
+
+
+@contextmanager
+def _server(directory: Path, database_url: str = "") -> Iterator[Server]:
+    game = Path(__file__).with_name("game.py")
+    installation = Installation(
+        directory,
+        # The others stay as they are, for the tests of the limits themselves.
+        settings="[limits]\ndeployment_create = 1000\n"
+        f'[programs."test/game"]\ncommand = ["{{python}}", "{game}"]\n'
+        f'[programs."test/filled"]\ncommand = ["{{python}}", "{game}", "tag={{tag}}", "{{port:game}}", "{{address}}"]\n',
+        # Each on an address of its own: by what is handed out one sees where a server runs.
+        nodes=[
+            node_table(name, f"127.0.0.{number}", capacity=40, more=more)
+            for number, (name, more) in enumerate(_PLACES.items(), start=2)
+        ],
+        database_url=database_url,
+    )
+    with installation:
+        installation.up()
+        # Ready means one node; the tests of placement want them all.
+        eventually(lambda: len(installation.client.locations.page().items) == len(_PLACES))
+        yield Server(installation)
+
+
+@pytest.fixture(scope="session")
+def sqlite_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with _server(tmp_path_factory.mktemp("sqlite")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postgres_server(tmp_path_factory: pytest.TempPathFactory, postgres_url: str) -> Iterator[Server]:
+    database = postgres.create_database(postgres_url, f"contract_{uuid.uuid4().hex}")
+    with _server(tmp_path_factory.mktemp("postgres"), database) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def server(request: pytest.FixtureRequest) -> Server:
+    """On SQLite; on both databases for tests that say so: `parametrize("server", BOTH, indirect=True)`."""
+    found: Server = request.getfixturevalue(f"{getattr(request, 'param', 'sqlite')}_server")
+    return found
+
+
+@pytest.fixture
+def studio(server: Server) -> Iterator[Studio]:
+    """A studio that nobody else works for."""
+    with server.studio() as made:
+        yield made
+
+
+@pytest.fixture
+def owned(studio: Studio) -> Owned:
+    """A studio with one object of every kind."""
+    return Owned(studio)
+
+
+@pytest.fixture(scope="session")
+def hooks() -> Iterator[Hooks]:
+    """A backend that receives webhooks."""
+    with receiving_hooks() as receiver:
+        yield receiver

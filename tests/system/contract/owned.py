@@ -1,0 +1,69 @@
+"""A studio that owns one object of every kind."""
+
+import re
+from typing import Any
+
+from tests.system.contract.studio import Studio, ask
+
+MARK = "only-the-owner-may-read-this"
+"""In everything that the owner's objects hold beside their names and ids."""
+
+
+class Owned:
+    """Objects of every kind, and a look at all of them."""
+
+    def __init__(self, studio: Studio) -> None:
+        self.studio = studio
+        api = studio.api
+        variables = [{"key": "NAME", "value": MARK, "is_secret": False}]
+        self.app = studio.game(docker_tag=MARK, envs=variables, arguments=MARK)
+        api.patch(f"/v1/app/{self.app}", {"image": MARK})
+        entry = api.post(f"/v1/app/{self.app}/version/1.0/whitelist", {"cidr": "10.0.0.0/8", "label": MARK})
+        session = studio.play(self.app, webhook_url=f"http://127.0.0.1:9/{MARK}")
+        self.session_id = session["session_id"]
+        self.request_id = session["deployment"]["request_id"]
+        # Not in the version, whose change would be seen in its list.
+        api.post(f"/v1/deployments/{self.request_id}/tags", {"name": MARK})
+        environment = ask(session["deployment"])["environment"]
+        self.context_token = environment["ARBITRIUM_CONTEXT_TOKEN"]
+        (delivery,) = api.get("/v1/webhooks/deliveries")["data"]
+        self.values = {
+            "app": self.app,
+            "version": "1.0",
+            "entry_id": entry["whitelist_entry"]["id"],
+            "session_id": self.session_id,
+            "request_id": self.request_id,
+            "tag": MARK,
+            "delivery_id": delivery["id"],
+            "security_number": environment["ARBITRIUM_CONTEXT_URL"].rpartition("/")[2],
+            "access_point_id": environment["ARBITRIUM_DELETE_URL"].rpartition("/")[2],
+        }
+
+    def path(self, template: str) -> str:
+        return re.sub(r"\{(\w+)\}", lambda found: self.values[found[1]], template)
+
+    def look(self) -> Any:
+        """All of it as its owner sees it, without what changes by itself."""
+        api = self.studio.api
+        session, status = self.studio.session(self.session_id), self.studio.status(self.request_id)
+        del session["elapsed"], status["elapsed_time"]
+        version = f"/v1/app/{self.app}/version/1.0"
+        return [
+            session,
+            status,
+            *(
+                api.get(path)
+                for path in (
+                    f"/v1/app/{self.app}",
+                    f"/v1/app/{self.app}/versions",
+                    f"{version}/whitelist",
+                    f"/v1/deployments/{self.request_id}/tags",
+                    "/v1/apps",
+                    "/v1/sessions",
+                    "/v1/deployments",
+                    "/v1/webhooks/secret",
+                )
+            ),
+            # Its attempts go on by themselves.
+            api.get("/v1/webhooks/deliveries")["total_count"],
+        ]

@@ -1,0 +1,1 @@
+"""What building, checking and releasing needs beside the package."""
