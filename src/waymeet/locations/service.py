@@ -63,6 +63,8 @@ class LocationService:
             region=hello.region,
             images=hello.images,
             version=hello.version,
+            beacon=hello.beacon,
+            probes=hello.probes,
         )
 
         async def unit(tx: LocationTransaction) -> None:

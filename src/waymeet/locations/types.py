@@ -8,7 +8,7 @@ from waymeet.geo.distance import UnitVector, unit_vector
 from waymeet.model.ids import NodeName
 from waymeet.model.instant import Instant
 from waymeet.model.location import Location
-from waymeet.model.node_messages import Role
+from waymeet.model.node_messages import BeaconPorts, Role
 from waymeet.placement.places import Place, place
 
 
@@ -24,6 +24,8 @@ class NodeProfile:
     region: str | None = None
     images: tuple[str, ...] | None = None
     version: str = ""
+    beacon: BeaconPorts | None = None
+    probes: bool = False
 
     def runs(self, repository: str, image: str) -> bool:
         """Whether the node's driver can run the image, listed alone or with its repository; some can run any."""

@@ -2,7 +2,8 @@
 
     node -> control plane                      control plane -> node
     Hello        first, exactly once           Welcome    answer to Hello, or the socket closes with a reason
-    SeenFull     after Welcome                 WantedFull after Welcome: everything, with a revision
+    SeenPart     before a long SeenFull        WantedPart before a long WantedFull: what does not fit that message
+    SeenFull     after Welcome                 WantedFull after Welcome: everything (else), with a revision
     SeenDelta    whenever something changed    WantedDelta: what changed since the revision before
     Heartbeat    every few seconds             Question   logs or readings of one server
     Answer       to a Question
@@ -14,6 +15,7 @@ says ENDED is repeated in every SeenFull until its key is neither wanted nor rem
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from waymeet.model.latency import ProbeResult
 from waymeet.model.location import Location
 from waymeet.model.servers import Reading, ServerReport, ServerSpec
 
@@ -26,6 +28,14 @@ class Role(StrEnum):
     SERVER = "server"
     RELAY = "relay"
     BEACON = "beacon"
+
+
+@dataclass(frozen=True, slots=True)
+class BeaconPorts:
+    """Where a node's beacon answers, on the node's address: 1 to 59999 (contract 2.14)."""
+
+    udp_port: int
+    tcp_port: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +55,22 @@ class Hello:
     images: tuple[str, ...] | None = None
     """Images that the driver can run; `None` means any (it pulls them)."""
     version: str = ""
+    beacon: BeaconPorts | None = None
+    """Only with the role `beacon`."""
+    probes: bool = False
+    """Whether the node can measure round-trip times to players (`QuestionKind.PROBE`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class SeenPart:
+    """The beginning of a full report that is too long for one message. More of it follows, a `SeenFull` at last."""
+
+    reports: tuple[ServerReport, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class SeenFull:
-    """Every server that the node has, or remembers as ended."""
+    """Every server that the node has, or remembers as ended, but those of the `SeenPart`s just before."""
 
     reports: tuple[ServerReport, ...]
 
@@ -81,11 +102,12 @@ class ServerLogs:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The answer to the `Question` with the same id: one of `logs` and `readings`, or `error`."""
+    """The answer to the `Question` with the same id: one of `logs`, `readings` and `probes`, or `error`."""
 
     id: str
     logs: ServerLogs | None = None
     readings: tuple[Reading, ...] | None = None
+    probes: tuple[ProbeResult, ...] | None = None
     error: str | None = None
 
 
@@ -97,8 +119,17 @@ class Welcome:
 
 
 @dataclass(frozen=True, slots=True)
+class WantedPart:
+    """The beginning of a full set that is too long for one message. More of it follows, a `WantedFull` at last; until
+    then the node does nothing about it.
+    """
+
+    servers: tuple[ServerSpec, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class WantedFull:
-    """Every server that the node is to run. Whatever else it runs, it stops."""
+    """With the `WantedPart`s just before, every server that the node is to run. Whatever else it runs, it stops."""
 
     revision: int
     servers: tuple[ServerSpec, ...]
@@ -116,16 +147,23 @@ class WantedDelta:
 class QuestionKind(StrEnum):
     LOGS = "logs"
     READINGS = "readings"
+    PROBE = "probe"
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """Asks for a server's logs or readings; answered at once, also when the server is unknown (`error`)."""
+    """Asks for a server's logs or readings; answered at once, also when the server is unknown (`error`).
+
+    Or for round-trip times to players' `addresses`: answered within the node's time budget, with one result for each
+    address. A node that knows an older release answers `error`.
+    """
 
     id: str
     kind: QuestionKind
     key: str
+    """The server's key; empty for probes."""
+    addresses: tuple[str, ...] = ()
 
 
-FromNode = Hello | SeenFull | SeenDelta | Heartbeat | Answer
-ToNode = Welcome | WantedFull | WantedDelta | Question
+FromNode = Hello | SeenPart | SeenFull | SeenDelta | Heartbeat | Answer
+ToNode = Welcome | WantedPart | WantedFull | WantedDelta | Question
