@@ -274,6 +274,12 @@ class TestStatus:
         assert (body["running"], body["ports"], body["public_ip"]) == (False, None, "")
         assert (body["start_time"], body["elapsed_time"]) == ("2025-07-01 12:00:28.857725", 5)
 
+    @pytest.mark.parametrize("status", [DeploymentStatus.DEPLOYING, DeploymentStatus.TERMINATING])
+    def test_what_a_starting_deployment_waits_for_is_no_failure(self, status: DeploymentStatus) -> None:
+        waiting = replace(DEPLOYMENT, status=status, ready_at=None, error_detail="nothing is bound to UDP 7777 yet")
+        body = wire(status_body(waiting, [], CREATED))
+        assert (body["error"], body["error_detail"]) == (False, None)
+
     def test_a_failed_deployment_says_why_and_its_time_stands_still(self) -> None:
         failed = replace(
             DEPLOYMENT, status=DeploymentStatus.ERROR, error_detail="exited with 1", ended_at=after(CREATED, 12)

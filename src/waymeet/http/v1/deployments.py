@@ -177,6 +177,8 @@ def status_body(deployment: Deployment, sessions: Sequence[LinkedSession], now: 
     """The body of `GET /v1/status/{request_id}` (contract 3.5)."""
     sockets, usage = deployment.counted_sockets
     start = deployment.ready_at or deployment.created_at
+    # While it starts, the detail says what it still waits for: no failure. One that failed and was removed is one still.
+    failure = deployment.error_detail if deployment.status.ended else None
     return StatusBody(
         request_id=deployment.request_id,
         fqdn=deployment.fqdn,
@@ -189,9 +191,8 @@ def status_body(deployment: Deployment, sessions: Sequence[LinkedSession], now: 
         removal_time=None if deployment.ended_at is None else v1_timestamp(deployment.ended_at),
         elapsed_time=elapsed_seconds(start, deployment.ended_at or now),
         last_status=None if deployment.last_status is None else deployment.last_status.wire,
-        # A failed deployment that was removed is still one that failed.
-        error=deployment.status is DeploymentStatus.ERROR or deployment.error_detail is not None,
-        error_detail=deployment.error_detail if deployment.status.ended else None,
+        error=deployment.status is DeploymentStatus.ERROR or failure is not None,
+        error_detail=failure,
         ports=port_bodies(deployment.ports, deployment.fqdn),
         public_ip=deployment.public_ip,
         sessions=[
