@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests import postgres
+from tests.gate import Gate
 from tests.polling import eventually
 from tests.system.contract.hooks import Hooks, receiving_hooks
 from tests.system.contract.owned import Owned
@@ -87,6 +88,15 @@ def studio(server: Server) -> Iterator[Studio]:
 def owned(studio: Studio) -> Owned:
     """A studio with one object of every kind."""
     return Owned(studio)
+
+
+@pytest.fixture
+def gate(tmp_path: Path) -> Iterator[Gate]:
+    """Closed: game servers with `arguments=gate.ready` are starting until it is opened."""
+    made = Gate(tmp_path / "gate")
+    yield made
+    # What still waits for it can come to its end.
+    made.open()
 
 
 @pytest.fixture(scope="session")

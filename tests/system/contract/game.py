@@ -1,7 +1,8 @@
 """A game server for tests, started by the process driver: tells who asks what it was started with.
 
 It binds every port that the platform gave it and answers each datagram with its environment and arguments as JSON. The
-word `fall` makes it crash with exit code 3. Its arguments: `--late SECONDS` binds late, `--deaf` never binds.
+word `fall` makes it crash with exit code 3. Its arguments: `--ready-when-file PATH` binds once that exists, `--deaf` never
+binds.
 """
 
 import json
@@ -11,6 +12,7 @@ import socket
 import sys
 import threading
 import time
+from pathlib import Path
 
 
 def own_ports() -> list[tuple[int, str]]:
@@ -26,8 +28,10 @@ def main(arguments: list[str]) -> None:
     print('"quoted" and ünïcode', flush=True)
     if "--deaf" in arguments:
         threading.Event().wait()
-    if "--late" in arguments:
-        time.sleep(float(arguments[arguments.index("--late") + 1]))
+    if "--ready-when-file" in arguments:
+        gate = Path(arguments[arguments.index("--ready-when-file") + 1])
+        while not gate.exists():
+            time.sleep(0.01)
     poll = select.poll()
     endpoints: dict[int, socket.socket] = {}
     listeners: list[socket.socket] = []

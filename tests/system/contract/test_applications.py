@@ -57,7 +57,7 @@ COMPLETE: dict[str, Any] = {
     "envs": [{"key": "MODE", "value": "ranked", "is_secret": False, "is_hidden": False}],
     "endpoint_storage": "logs",
     "command": None,
-    "arguments": "--late 0",
+    "arguments": "--map forest",
 }
 
 

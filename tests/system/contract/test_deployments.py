@@ -6,6 +6,7 @@ from urllib.parse import quote
 
 import pytest
 
+from tests.gate import Gate
 from tests.polling import eventually
 from tests.system.contract.hooks import Hooks
 from tests.system.contract.shapes import (
@@ -280,21 +281,24 @@ class TestPorts:
 
 
 class TestReadiness:
-    def test_waits_for_every_checked_port(self, studio: Studio) -> None:
-        app = studio.game(arguments="--late 1", **without_sessions())
+    def test_waits_for_every_checked_port(self, studio: Studio, gate: Gate) -> None:
+        app = studio.game(arguments=gate.ready, **without_sessions())
         request_id = studio.deploy(app)
         first = studio.status(request_id)
         assert_fits(first, STATUS)
         assert (first["running"], first["ports"], first["error"]) == (False, None, False)
-        seen = {first["current_status"]}
+        # Its process runs by then, and it is still not ready.
+        starting = studio.wait_for(request_id, "DEPLOYING")
+        assert (starting["running"], starting["error"], starting["error_detail"]) == (False, False, None)
+        gate.open()
+        seen: list[str] = []
 
         def ready() -> bool:
-            seen.add(studio.status(request_id)["current_status"])
-            return "Status.READY" in seen
+            seen.append(studio.status(request_id)["current_status"])
+            return seen[-1] == "Status.READY"
 
         eventually(ready)
-        assert "Status.DEPLOYING" in seen
-        assert not {"Status.ERROR", "Status.TERMINATED"} & seen
+        assert set(seen[:-1]) <= {"Status.DEPLOYING"}
 
     def test_does_not_wait_for_unchecked_ports(self, studio: Studio) -> None:
         ports = [{"port": 7777, "protocol": "UDP", "name": "game", "to_check": False}]

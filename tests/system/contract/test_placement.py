@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from tests.gate import Gate
 from tests.system.contract.studio import PLAYER, Studio, ask, seats
 
 NEAR_PARIS = {"ip": PLAYER, "latitude": 48.8, "longitude": 2.3}
@@ -215,14 +216,15 @@ class TestServers:
         assert server_of(here) != server_of(far)
         assert city_of(here) == "Paris"
 
-    def test_starting_servers_are_shared(self, studio: Studio) -> None:
+    def test_starting_servers_are_shared(self, studio: Studio, gate: Gate) -> None:
         """A second session waits for the first one's server; usage counts from the moment of linking."""
-        app = studio.game(arguments="--late 1")
+        app = studio.game(arguments=gate.ready)
         first, second = studio.seat(app), studio.seat(app)
         waiting = studio.session(second)
         assert (waiting["status"], waiting["linked"], waiting["ready"]) == ("Waiting", True, False)
         assert waiting["deployment"]["sockets_usage"] == 2
         assert waiting["deployment"]["ports"] is None
+        gate.open()
         assert server_of(studio.wait_for_session(first, "Ready")) == server_of(studio.wait_for_session(second, "Ready"))
 
     @pytest.mark.parametrize("server", ["sqlite", "postgres"], indirect=True)

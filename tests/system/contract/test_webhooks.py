@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from tests.gate import Gate
 from tests.polling import eventually
 from tests.system.contract.hooks import Hooks
 from tests.system.contract.shapes import SESSION, STATUS, assert_fits
@@ -56,10 +57,11 @@ def test_error(studio: Studio, hooks: Hooks) -> None:
     assert (told["status"], told["ready"], told["error"]) == ("Error", False, session["error"])
 
 
-def test_not_on_waiting_and_not_on_the_way_out(studio: Studio, hooks: Hooks) -> None:
-    app = studio.game(arguments="--late 0.5")
+def test_not_on_waiting_and_not_on_the_way_out(studio: Studio, hooks: Hooks, gate: Gate) -> None:
+    app = studio.game(arguments=gate.ready)
     session_id = studio.seat(app, webhook_url=hooks.url(f"{app}/session"))
     assert studio.session(session_id)["status"] == "Waiting"
+    gate.open()
     studio.wait_for_session(session_id, "Ready")
     hooks.wait_for(f"{app}/session")
     studio.api.delete(f"/v1/session/{session_id}")
