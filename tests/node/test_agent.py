@@ -4,6 +4,7 @@ import asyncio
 import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -20,14 +21,18 @@ from waymeet.model.node_messages import (
     QuestionKind,
     Role,
     SeenDelta,
+    SeenFull,
+    SeenPart,
     WantedDelta,
     WantedFull,
+    WantedPart,
     Welcome,
 )
-from waymeet.model.servers import EndReason, ServerPhase, ServerReport, ServerSpec
+from waymeet.model.servers import CRASH_LOG_BYTES, EndReason, ServerPhase, ServerReport, ServerSpec
 from waymeet.node.agent import Agent, AgentSettings
 from waymeet.node.definition import NodeDefinition
 from waymeet.node.reconnecting import Reconnecting
+from waymeet.wire import MESSAGE_BYTES
 
 pytestmark = pytest.mark.anyio
 
@@ -160,6 +165,56 @@ async def test_nothing_is_stopped_before_the_full_wanted_set_is_known(
         assert driver.asked("stop") == []
         await conversation.send(WantedFull(2, (spec("running"),)))
         await asked(driver, "stop", "stranger")
+
+
+async def test_a_full_set_in_parts_counts_from_its_end(plane: FakeControlPlane, driver: FakeDriver) -> None:
+    driver.see(ServerReport("kept", ServerPhase.READY))
+    driver.see(ServerReport("old", ServerPhase.READY))
+    async with running(plane, driver, remember_ended=60):
+        conversation = await plane.conversation()
+        await conversation.welcome()
+        await conversation.send(WantedPart((spec("kept"),)), WantedPart((spec("new"),)))
+        driver.see(ServerReport("kept", ServerPhase.READY, restart_count=1))
+        await conversation.seen("kept", ServerPhase.READY)
+        assert driver.asked("start") == driver.asked("stop") == []
+        # What came before a lost connection is no part of what the next one says.
+        conversation.drop()
+        conversation = await plane.conversation()
+        await conversation.welcome()
+        await conversation.send(WantedPart((spec("kept"),)), WantedFull(1, (spec("newer"),)))
+        await asked(driver, "stop", "old")
+        await asked(driver, "start", "newer")
+        # Nor do parts count twice.
+        await conversation.send(WantedFull(2, (spec("newer"),)))
+        await asked(driver, "stop", "old", "kept")
+
+
+async def test_a_report_on_many_servers_comes_in_parts(plane: FakeControlPlane, driver: FakeDriver) -> None:
+    log = "\x01" * CRASH_LOG_BYTES
+    ended = {
+        str(key): ServerReport(str(key), ServerPhase.ENDED, end_reason=EndReason.CRASHED, crash_log=log)
+        for key in range(2 * MESSAGE_BYTES // (6 * CRASH_LOG_BYTES))
+    }
+    driver.reports |= ended
+    async with running(plane, driver, remember_ended=60):
+        conversation = await plane.conversation()
+        await conversation.receive()
+        await conversation.send(Welcome(60.0))
+        seen: dict[str, ServerReport] = {}
+        while isinstance(message := await conversation.receive(), SeenPart):
+            seen |= {report.key: report for report in message.reports}
+        assert isinstance(message, SeenFull)
+        assert seen | {report.key: report for report in message.reports} == ended
+        # So do changes.
+        changed = {key: replace(report, restart_count=1) for key, report in ended.items()}
+        driver.reports |= changed
+        driver.see(changed["0"])
+        seen = {}
+        while seen.keys() != ended.keys():
+            message = await conversation.receive()
+            assert isinstance(message, SeenDelta)
+            seen |= {report.key: report for report in message.reports}
+        assert seen == changed
 
 
 async def test_an_ended_server_is_kept_while_wanted_and_never_started_again(

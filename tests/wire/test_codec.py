@@ -18,10 +18,12 @@ from waymeet.model.node_messages import (
     Role,
     SeenDelta,
     SeenFull,
+    SeenPart,
     ServerLogs,
     ToNode,
     WantedDelta,
     WantedFull,
+    WantedPart,
     Welcome,
 )
 from waymeet.model.servers import (
@@ -66,6 +68,7 @@ REPORT = ServerReport(
 
 FROM_NODE: list[FromNode] = [
     Hello(PROTOCOL, "montreal", (Role.SERVER,), "process", "127.0.0.1", MONTREAL, 20, {"tier": "gold"}),
+    SeenPart((REPORT,)),
     SeenFull((REPORT,)),
     SeenFull(()),
     SeenDelta((REPORT,)),
@@ -77,6 +80,7 @@ FROM_NODE: list[FromNode] = [
 ]
 TO_NODE: list[ToNode] = [
     Welcome(5.0),
+    WantedPart((SPEC,)),
     WantedFull(7, (SPEC,)),
     WantedDelta(8, (SPEC,), ("57f84a8e1298",)),
     Question("1", QuestionKind.LOGS, "57f84a8e1298"),
@@ -95,11 +99,11 @@ def test_what_the_control_plane_says_arrives_unchanged(message: ToNode) -> None:
 
 
 def test_a_message_is_one_flat_object_with_its_tag() -> None:
-    assert json.loads(encode(Question("1", QuestionKind.LOGS, "k"))) == {
-        "type": "question",
-        "id": "1",
-        "kind": "logs",
-        "key": "k",
+    assert json.loads(encode(WantedDelta(3, (), ("k",)))) == {
+        "type": "wanted_delta",
+        "revision": 3,
+        "servers": [],
+        "removed": ["k"],
     }
 
 

@@ -25,15 +25,17 @@ from waymeet.model.node_messages import (
     QuestionKind,
     SeenDelta,
     SeenFull,
+    SeenPart,
     WantedDelta,
     WantedFull,
+    WantedPart,
     Welcome,
 )
 from waymeet.model.servers import EndReason, ServerPhase, ServerReport
 from waymeet.node.definition import NodeDefinition
 from waymeet.node.reconnecting import SOUND_SECONDS, Ending, Reconnecting, ending_of
 from waymeet.node.wanted import Wanted
-from waymeet.wire import MESSAGE_BYTES, decode_to_node, encode
+from waymeet.wire import MESSAGE_BYTES, decode_to_node, encode, in_parts
 
 log = logging.getLogger(__name__)
 
@@ -279,6 +281,8 @@ class Agent:
     async def _listen(self, connection: ClientConnection) -> NoReturn:
         while True:
             match decode_to_node(await connection.recv()):
+                case WantedPart() as message:
+                    self._wanted.begin(message)
                 case WantedFull() as message:
                     self._wanted.replace(message)
                     self._stirred.set()
@@ -305,11 +309,16 @@ class Agent:
             self._looked.clear()
             reports = self._reports
             news = tuple(report for key, report in reports.items() if full or self._told.get(key, _NEVER)[0] != report)
+            parts = list(in_parts(news))
             if full:
-                await self._send(connection, SeenFull(news))
+                *beginning, end = parts or [()]
+                for part in beginning:
+                    await self._send(connection, SeenPart(part))
+                await self._send(connection, SeenFull(end))
                 full = False
-            elif news:
-                await self._send(connection, SeenDelta(news))
+            else:
+                for part in parts:
+                    await self._send(connection, SeenDelta(part))
             now = self._clock.monotonic()
             for report in news:
                 self._told[report.key] = (report, now)

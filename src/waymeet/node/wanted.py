@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from waymeet.model.errors import Invalid
-from waymeet.model.node_messages import WantedDelta, WantedFull
+from waymeet.model.node_messages import WantedDelta, WantedFull, WantedPart
 from waymeet.model.servers import ServerSpec
 
 
@@ -12,6 +12,8 @@ class Wanted:
 
     def __init__(self) -> None:
         self._servers: dict[str, ServerSpec] | None = None
+        self._beginning: dict[str, ServerSpec] = {}
+        """The parts of a full set whose end has not come yet."""
         self._revision = 0
         self._dropped: set[str] = set()
 
@@ -23,6 +25,7 @@ class Wanted:
     def unknown(self) -> None:
         """The connection ended: what is wanted may change unheard."""
         self._servers = None
+        self._beginning = {}
         self._dropped.clear()
 
     def take_dropped(self) -> set[str]:
@@ -30,8 +33,14 @@ class Wanted:
         dropped, self._dropped = self._dropped, set()
         return dropped
 
+    def begin(self, message: WantedPart) -> None:
+        """Remember a part of the next full set. What is wanted stays as it is until `replace`."""
+        self._beginning |= {spec.key: spec for spec in message.servers}
+
     def replace(self, message: WantedFull) -> None:
-        self._servers = {spec.key: spec for spec in message.servers}
+        """Want the servers of the message, with those of the parts before it, and no others."""
+        self._servers = self._beginning | {spec.key: spec for spec in message.servers}
+        self._beginning = {}
         self._revision = message.revision
 
     def apply(self, message: WantedDelta) -> None:

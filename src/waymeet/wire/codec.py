@@ -19,22 +19,27 @@ from waymeet.model.node_messages import (
     Question,
     SeenDelta,
     SeenFull,
+    SeenPart,
     ToNode,
     WantedDelta,
     WantedFull,
+    WantedPart,
     Welcome,
 )
 
 MESSAGE_BYTES = 16 * 1024 * 1024
-"""The longest message either side accepts: a full wanted set of a few thousand servers, or one server's logs, fits."""
+"""The longest message either side accepts. One server's specification or logs fit, also at their longest; what says
+something about many servers is sent in parts (`wire.parts`)."""
 
 _TAGS: Mapping[type, str] = {
     Hello: "hello",
+    SeenPart: "seen_part",
     SeenFull: "seen_full",
     SeenDelta: "seen_delta",
     Heartbeat: "heartbeat",
     Answer: "answer",
     Welcome: "welcome",
+    WantedPart: "wanted_part",
     WantedFull: "wanted_full",
     WantedDelta: "wanted_delta",
     Question: "question",
@@ -43,10 +48,12 @@ _PREFIXES = {message: f'{{"type":"{tag}",'.encode() for message, tag in _TAGS.it
 
 _Decoders = Mapping[str, msgspec.json.Decoder[Any]]
 _FROM_NODE: _Decoders = {
-    _TAGS[message]: msgspec.json.Decoder(message) for message in (Hello, SeenFull, SeenDelta, Heartbeat, Answer)
+    _TAGS[message]: msgspec.json.Decoder(message)
+    for message in (Hello, SeenPart, SeenFull, SeenDelta, Heartbeat, Answer)
 }
 _TO_NODE: _Decoders = {
-    _TAGS[message]: msgspec.json.Decoder(message) for message in (Welcome, WantedFull, WantedDelta, Question)
+    _TAGS[message]: msgspec.json.Decoder(message)
+    for message in (Welcome, WantedPart, WantedFull, WantedDelta, Question)
 }
 
 

@@ -9,16 +9,16 @@ that only this process has: both sides start again from the store and from the n
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Protocol
 
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from waymeet.deployments.observation import Observation
 from waymeet.http.authentication import Authenticator, parse_secret
-from waymeet.locations.service import HEARTBEAT_SECONDS, NODE, SILENCE_SECONDS, LocationService
+from waymeet.locations.service import HEARTBEAT_SECONDS, HIGHEST_CAPACITY, NODE, SILENCE_SECONDS, LocationService
 from waymeet.model.errors import Invalid, Unavailable
-from waymeet.model.ids import NodeName
+from waymeet.model.ids import DeploymentId, NodeName
 from waymeet.model.node_messages import (
     Answer,
     FromNode,
@@ -26,18 +26,24 @@ from waymeet.model.node_messages import (
     Hello,
     SeenDelta,
     SeenFull,
+    SeenPart,
     ToNode,
     WantedDelta,
     WantedFull,
+    WantedPart,
     Welcome,
 )
-from waymeet.model.servers import ServerPhase, ServerReport
-from waymeet.wire import decode_from_node, encode
+from waymeet.model.servers import ServerPhase, ServerReport, ServerSpec
+from waymeet.wire import decode_from_node, encode, in_parts
 
 HELLO_SECONDS = 10.0
 POLL_SECONDS = 5.0
 """The safety net behind the node's bell."""
 HIGHEST_TRACKED_QUESTIONS = 1_000
+HIGHEST_KNOWN_SERVERS = 2 * HIGHEST_CAPACITY
+"""Of one node: as many as it may run, and as many again that it is stopping."""
+DEPLOYMENTS_PER_READ = 32
+"""Specifications are read, sent and forgotten in batches: with the longest environments each takes megabytes."""
 
 BAD_MESSAGE = 4400
 UNAUTHENTICATED = 4401
@@ -141,10 +147,7 @@ class _Conversation:
         silence = self._bells.listen(NODE, self._hear)
         try:
             await self._send(Welcome(HEARTBEAT_SECONDS))
-            seen = await _receive(self._socket, HELLO_SECONDS)
-            if not isinstance(seen, SeenFull):
-                raise _Refused(BAD_MESSAGE, "after Welcome a node says what it sees: SeenFull")
-            await self._see(seen.reports)
+            await self._hear_everything()
             await self._tell(full=True)
             async with asyncio.TaskGroup() as tasks:
                 telling = tasks.create_task(self._keep_telling())
@@ -161,11 +164,21 @@ class _Conversation:
         if key is None or key == self._name:
             self._rung.set()
 
+    async def _hear_everything(self) -> None:
+        """Until all is known that the node has: before that, nobody can say what it does not have."""
+        while True:
+            seen = await _receive(self._socket, HELLO_SECONDS)
+            if not isinstance(seen, SeenPart | SeenFull):
+                raise _Refused(BAD_MESSAGE, "after Welcome a node says what it sees: SeenFull")
+            await self._see(seen.reports)
+            if isinstance(seen, SeenFull):
+                return
+
     async def _listen(self) -> None:
         while True:
             message = await _receive(self._socket, SILENCE_SECONDS)
             match message:
-                case SeenFull() | SeenDelta():
+                case SeenPart() | SeenFull() | SeenDelta():
                     await self._see(message.reports)
                 case Heartbeat():
                     if not await self._locations.heartbeat(self._name, self._token, message.load):
@@ -177,6 +190,8 @@ class _Conversation:
 
     async def _see(self, reports: tuple[ServerReport, ...]) -> None:
         self._known |= {report.key for report in reports if report.phase is not ServerPhase.ENDED}
+        if len(self._known) > HIGHEST_KNOWN_SERVERS:
+            raise _Refused(BAD_MESSAGE, f"a node reports at most {HIGHEST_KNOWN_SERVERS} servers")
         await self._observation.observe(self._name, reports)
 
     async def _keep_telling(self) -> None:
@@ -201,14 +216,33 @@ class _Conversation:
             await self._observation.end_unknown(self._name, self._known | self._told)
         if full or added or removed:
             self._revision += 1
-            servers = tuple(await self._observation.servers(added))
             if full:
-                await self._send(WantedFull(self._revision, servers))
+                await self._send_full(added)
             else:
-                await self._send(WantedDelta(self._revision, servers, removed))
+                await self._send_delta(added, removed)
         self._told = set(wanted)
         # Whoever has ended needs no memory any more; this keeps the set as small as the node.
         self._known = (self._known | self._told | set(removed)) & unfinished.keys()
+
+    async def _send_full(self, wanted: Sequence[DeploymentId]) -> None:
+        end: tuple[ServerSpec, ...] = ()
+        async for part in self._parts(wanted):
+            if end:
+                await self._send(WantedPart(end))
+            end = part
+        await self._send(WantedFull(self._revision, end))
+
+    async def _send_delta(self, added: Sequence[DeploymentId], removed: tuple[str, ...]) -> None:
+        async for part in self._parts(added):
+            await self._send(WantedDelta(self._revision, part, removed))
+            removed = ()
+        if removed:
+            await self._send(WantedDelta(self._revision, (), removed))
+
+    async def _parts(self, keys: Sequence[DeploymentId]) -> AsyncIterator[tuple[ServerSpec, ...]]:
+        for start in range(0, len(keys), DEPLOYMENTS_PER_READ):
+            for part in in_parts(await self._observation.servers(keys[start : start + DEPLOYMENTS_PER_READ])):
+                yield part
 
     async def _ask(self) -> None:
         questions = await self._locations.open_questions(self._name)

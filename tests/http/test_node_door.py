@@ -1,0 +1,161 @@
+"""The nodes' door: what a node is told, and what it is refused, whatever the database."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+from starlette.types import Message
+from starlette.websockets import WebSocket
+
+from tests.polling import GENEROUS_SECONDS
+from tests.stores import Store, postgres_database, sqlite_template, store
+from tests.world import FRANKFURT, IMAGE, ORGANISATION, World
+from waymeet.accounts.types import Caller, Scope
+from waymeet.deployments.types import DeploymentRequest
+from waymeet.http.nodes.connection import NodeDoor
+from waymeet.model.node_messages import (
+    PROTOCOL,
+    FromNode,
+    Hello,
+    Role,
+    SeenFull,
+    SeenPart,
+    ToNode,
+    WantedDelta,
+    WantedFull,
+    WantedPart,
+    Welcome,
+)
+from waymeet.model.servers import ServerPhase, ServerReport
+from waymeet.model.states import DeploymentStatus
+from waymeet.wire import decode_to_node, encode
+
+__all__ = ["postgres_database", "sqlite_template", "store", "world"]
+
+pytestmark = pytest.mark.anyio
+
+HELLO = Hello(PROTOCOL, "a", (Role.SERVER,), "process", "192.0.2.1", FRANKFURT, 100_000, images=(IMAGE,))
+
+
+@pytest.fixture
+async def world(store: Store, anyio_backend: str) -> World:
+    return await World(store).found()
+
+
+class Nodes:
+    """Everybody's token is good for joining a node."""
+
+    async def caller(self, secret: str) -> Caller | None:
+        return Caller(ORGANISATION, "nodes", frozenset({Scope.NODE}))
+
+
+class Node:
+    """The node's end of the socket."""
+
+    def __init__(self, door: NodeDoor) -> None:
+        self._to_door: asyncio.Queue[Message] = asyncio.Queue()
+        self._from_door: asyncio.Queue[Message] = asyncio.Queue()
+        self._to_door.put_nowait({"type": "websocket.connect"})
+        scope = {"type": "websocket", "headers": [(b"authorization", b"token node")]}
+        socket = WebSocket(scope, self._to_door.get, self._from_door.put)
+
+        async def serve() -> None:
+            await door(socket)
+
+        self.serving = asyncio.create_task(serve())
+
+    async def _next(self) -> Message:
+        async with asyncio.timeout(GENEROUS_SECONDS):
+            return await self._from_door.get()
+
+    async def accepted(self) -> "Node":
+        assert (await self._next())["type"] == "websocket.accept"
+        return self
+
+    def say(self, *messages: FromNode) -> None:
+        for message in messages:
+            self._to_door.put_nowait({"type": "websocket.receive", "text": encode(message)})
+
+    def say_raw(self, message: Message) -> None:
+        self._to_door.put_nowait({"type": "websocket.receive"} | dict(message))
+
+    async def hears(self) -> ToNode:
+        message = await self._next()
+        assert message["type"] == "websocket.send", message
+        return decode_to_node(message["text"])
+
+    async def is_refused(self) -> tuple[int, str]:
+        """The code and the reason of the close that comes next."""
+        message = await self._next()
+        assert message["type"] == "websocket.close", message
+        async with asyncio.timeout(GENEROUS_SECONDS):
+            await self.serving
+        return message["code"], message["reason"]
+
+    async def joins(self, *reports: ServerReport, hello: Hello = HELLO) -> "Node":
+        """Say hello and what it has; hear the welcome."""
+        self.say(hello, SeenFull(reports))
+        assert isinstance(await self.hears(), Welcome)
+        return self
+
+    def leave(self) -> None:
+        self._to_door.put_nowait({"type": "websocket.disconnect", "code": 1000})
+
+
+@asynccontextmanager
+async def connected(world: World) -> AsyncIterator[Node]:
+    node = Node(NodeDoor(Nodes(), world.locations, world.observation, world.store.bells))
+    try:
+        yield await node.accepted()
+    finally:
+        node.leave()
+        async with asyncio.timeout(GENEROUS_SECONDS):
+            await asyncio.gather(node.serving)
+
+
+async def start(world: World, count: int, environment: dict[str, str]) -> set[str]:
+    """Deployments on the only node; their ids."""
+    request = DeploymentRequest("arena", "1.0", environment=environment)
+    return {(await world.deployments.deploy(ORGANISATION, request)).request_id for _ in range(count)}
+
+
+async def test_a_wanted_set_of_any_size_is_told_in_parts(world: World) -> None:
+    await world.node("a")
+    await world.version()
+    # Three of these do not fit in what either side accepts as one message.
+    longest = {f"V{index}": "\x01" * 8192 for index in range(120)}
+    wanted = await start(world, 4, longest)
+    async with connected(world) as node:
+        await node.joins()
+        told: set[str] = set()
+        parts = 0
+        while isinstance(message := await node.hears(), WantedPart):
+            told |= {spec.key for spec in message.servers}
+            parts += 1
+        assert isinstance(message, WantedFull)
+        assert told | {spec.key for spec in message.servers} == wanted
+        assert parts == 3
+        # Changes as well.
+        more = await start(world, 2, longest)
+        told = set()
+        while told != more:
+            message = await node.hears()
+            assert isinstance(message, WantedDelta)
+            assert len(message.servers) == 1
+            told |= {spec.key for spec in message.servers}
+
+
+async def test_nothing_counts_as_absent_before_the_last_part_of_a_report(world: World) -> None:
+    await world.node("a")
+    await world.version()
+    kept, gone = sorted(await start(world, 2, {}))
+    for request_id in (kept, gone):
+        await world.deployments.stop(ORGANISATION, request_id)
+    async with connected(world) as node:
+        node.say(HELLO, SeenPart((ServerReport("other", ServerPhase.READY),)))
+        node.say(SeenPart((ServerReport(kept, ServerPhase.STOPPING),)), SeenFull(()))
+        assert isinstance(await node.hears(), Welcome)
+        assert await node.hears() == WantedFull(1, ())
+        assert (await world.deployment(kept)).status is DeploymentStatus.TERMINATING
+        assert (await world.deployment(gone)).status is DeploymentStatus.TERMINATED
