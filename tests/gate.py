@@ -1,4 +1,4 @@
-"""Game servers that wait until the test says so: what is not yet so stays not yet so, however slow or fast the machine is."""
+"""Game servers that wait until the test says so: what is not yet so stays so, however slow or fast the machine is."""
 
 import shlex
 from pathlib import Path

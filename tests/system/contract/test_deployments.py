@@ -286,7 +286,7 @@ class TestReadiness:
         request_id = studio.deploy(app)
         first = studio.status(request_id)
         assert_fits(first, STATUS)
-        assert (first["running"], first["ports"], first["error"]) == (False, None, False)
+        assert (first["running"], first["error"]) == (False, False)
         # Its process runs by then, and it is still not ready.
         starting = studio.wait_for(request_id, "DEPLOYING")
         assert (starting["running"], starting["error"], starting["error_detail"]) == (False, False, None)
@@ -376,7 +376,7 @@ class TestList:
             "status": "Status.READY",
             "is_joinable_by_session": True,
         }
-        assert (starting["request_id"], starting["ready"], starting["ports"]) == (deaf, False, None)
+        assert (starting["request_id"], starting["ready"]) == (deaf, False)
 
     def test_filters_and_order(self, studio: Studio) -> None:
         arena = studio.game(session_config=seats(4))

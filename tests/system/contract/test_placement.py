@@ -223,7 +223,6 @@ class TestServers:
         waiting = studio.session(second)
         assert (waiting["status"], waiting["linked"], waiting["ready"]) == ("Waiting", True, False)
         assert waiting["deployment"]["sockets_usage"] == 2
-        assert waiting["deployment"]["ports"] is None
         gate.open()
         assert server_of(studio.wait_for_session(first, "Ready")) == server_of(studio.wait_for_session(second, "Ready"))
 
