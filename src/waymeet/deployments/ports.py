@@ -6,8 +6,10 @@ from typing import Protocol, TypeVar
 from waymeet.applications.types import Version
 from waymeet.deployments.types import Deployment, DeploymentContext, DeploymentQuery, LinkedSession
 from waymeet.locations.ports import LocationRows
+from waymeet.locations.types import Site
 from waymeet.model.ids import DeploymentId, NodeName, OrganisationId
 from waymeet.model.instant import Instant
+from waymeet.model.latency import Latency
 from waymeet.model.location import Coordinates
 from waymeet.model.paging import Page, PageRequest
 from waymeet.model.servers import ServerSpec
@@ -148,3 +150,20 @@ class Geography(Protocol):
     """Where an address is, as far as the installed geo data knows."""
 
     def coordinates_of(self, ip: str) -> Coordinates | None: ...
+
+
+class Latencies(Protocol):
+    """Round-trip times between locations and players that somebody measured; never an estimate.
+
+    Both calls answer one mapping per address, in their order, by site (`Place.site`); it is empty where nothing is known.
+    """
+
+    async def known(self, addresses: Sequence[str]) -> Sequence[Mapping[str, Latency]]:
+        """What is known now: from memory or by one read, without waiting for anybody."""
+
+    async def measured(self, addresses: Sequence[str], sites: Sequence[Site]) -> Sequence[Mapping[str, Latency]]:
+        """As `known`, after having the sites probe those addresses of which nothing fresh is known.
+
+        Waits at most for the probe budget (some 300 ms), and not at all when there is nothing to ask. Whoever does not
+        answer in time is missing from the result; nothing is raised for it. To be called outside any transaction.
+        """

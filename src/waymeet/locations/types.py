@@ -67,6 +67,11 @@ class Site:
     nodes: tuple[Node, ...]
 
     @cached_property
+    def key(self) -> str:
+        """What measurements call this location: `Place.site` of all its nodes."""
+        return self.nodes[0].place.site
+
+    @cached_property
     def names(self) -> list[NodeName]:
         return [node.name for node in self.nodes]
 
