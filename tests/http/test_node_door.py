@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import pytest
 from starlette.types import Message
@@ -16,9 +17,12 @@ from waymeet.deployments.types import DeploymentRequest
 from waymeet.http.nodes.connection import NodeDoor
 from waymeet.model.node_messages import (
     PROTOCOL,
+    Answer,
     FromNode,
+    Heartbeat,
     Hello,
     Role,
+    SeenDelta,
     SeenFull,
     SeenPart,
     ToNode,
@@ -159,3 +163,53 @@ async def test_nothing_counts_as_absent_before_the_last_part_of_a_report(world: 
         assert await node.hears() == WantedFull(1, ())
         assert (await world.deployment(kept)).status is DeploymentStatus.TERMINATING
         assert (await world.deployment(gone)).status is DeploymentStatus.TERMINATED
+
+
+async def test_a_binary_frame_ends_the_connection_with_a_reason(world: World) -> None:
+    async with connected(world) as node:
+        node.say_raw({"bytes": encode(HELLO).encode()})
+        assert await node.is_refused() == (4400, "message: a node speaks in text frames, this one is binary")
+    async with connected(world) as node:
+        await node.joins()
+        await node.hears()
+        node.say_raw({"bytes": b"\0", "text": None})
+        code, reason = await node.is_refused()
+        assert (code, "binary" in reason) == (4400, True)
+    await world.directory.refresh()
+    assert [known.connected for known in world.directory.nodes] == [False]
+
+
+@pytest.mark.parametrize(
+    ("message", "reason"),
+    [
+        (replace(HELLO, region="\0"), "region: at most 255 printable characters"),
+        (SeenFull(()), "the first message of a node is Hello"),
+    ],
+)
+async def test_a_hello_out_of_limits_is_refused_with_the_reason(world: World, message: FromNode, reason: str) -> None:
+    async with connected(world) as node:
+        node.say(message)
+        assert await node.is_refused() == (4400, reason)
+
+
+@pytest.mark.parametrize(
+    ("message", "reason"),
+    [
+        (SeenDelta((ServerReport("\0", ServerPhase.READY),)), "reports.key: at most 64 printable characters"),
+        (
+            SeenDelta((ServerReport("1", ServerPhase.READY, "\0"),)),
+            "reports.1.public_ip: at most 255 printable characters",
+        ),
+        (Answer("\0"), "id: the id of a question"),
+        (Heartbeat(-1.0), "load: a load average, 0 or more"),
+        (HELLO, "Hello is said once"),
+    ],
+)
+async def test_what_no_node_says_ends_the_connection_with_the_reason(
+    world: World, message: FromNode, reason: str
+) -> None:
+    async with connected(world) as node:
+        await node.joins()
+        await node.hears()
+        node.say(message)
+        assert await node.is_refused() == (4400, reason)

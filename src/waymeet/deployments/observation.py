@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from waymeet.deployments.changes import StatusChanges
 from waymeet.deployments.ports import DeploymentStore, DeploymentTransaction
+from waymeet.deployments.reports import admissible
 from waymeet.deployments.types import Crash, Deployment
 from waymeet.model.ids import DeploymentId, NodeName
 from waymeet.model.instant import Clock, Instant
@@ -24,10 +25,11 @@ class Observation:
 
     async def observe(self, node: NodeName, reports: Sequence[ServerReport]) -> None:
         """Apply the reports of one node. Servers that it does not own, or that nobody knows, are ignored: the node
-        stops them by itself, since they are not in its wanted set.
+        stops them by itself, since they are not in its wanted set. Raises `Invalid` for a report that is out of its
+        limits; those of the batches before are applied then.
         """
         for start in range(0, len(reports), REPORTS_PER_UNIT):
-            batch = {report.key: report for report in reports[start : start + REPORTS_PER_UNIT]}
+            batch = {report.key: admissible(report) for report in reports[start : start + REPORTS_PER_UNIT]}
 
             async def unit(tx: DeploymentTransaction, batch: dict[str, ServerReport] = batch) -> None:
                 for deployment in await tx.deployments.lock_many([DeploymentId(key) for key in batch]):

@@ -2,17 +2,16 @@
 
 import asyncio
 import random
-import re
 from collections.abc import Callable
-from math import isfinite
 from typing import Protocol
 
+from waymeet.locations.hello import check_answer, check_hello, check_load
 from waymeet.locations.ports import LocationStore, LocationTransaction
 from waymeet.locations.types import NodeProfile
-from waymeet.model.errors import Invalid, NotFound, Unavailable
+from waymeet.model.errors import NotFound, Unavailable
 from waymeet.model.ids import NodeName, new_hex_token
 from waymeet.model.instant import Clock, after
-from waymeet.model.node_messages import PROTOCOL, Answer, Hello, Question, QuestionKind
+from waymeet.model.node_messages import Answer, Hello, Question, QuestionKind
 
 NODES = "nodes"
 """Bell: a node came, went or changed."""
@@ -26,10 +25,6 @@ SILENCE_SECONDS = 3.5 * HEARTBEAT_SECONDS
 """A connected node without a sign of life for this long gets no new deployments until it speaks again."""
 ANSWER_SECONDS = 3.0
 _ANSWER_POLL_SECONDS = 0.5
-HIGHEST_CAPACITY = 100_000
-HIGHEST_TAGS = 64
-
-_NODE_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 
 
 class Bells(Protocol):
@@ -76,7 +71,10 @@ class LocationService:
         return token
 
     async def heartbeat(self, name: NodeName, token: str, load: float | None) -> bool:
-        """Record a sign of life; false when another socket has replaced this one."""
+        """Record a sign of life; false when another socket has replaced this one. Raises `Invalid` for a load that no
+        machine has.
+        """
+        check_load(load)
 
         async def unit(tx: LocationTransaction) -> bool:
             return await tx.locations.seen(name, token, load, self._clock.now())
@@ -151,7 +149,10 @@ class LocationService:
         raise Unavailable(f"node '{node}' does not answer now; try again when it is connected", retry_after=5)
 
     async def record_answer(self, answer: Answer) -> None:
-        """Hand a node's answer to whoever asked; one that nobody waits for any more is dropped."""
+        """Hand a node's answer to whoever asked; one that nobody waits for any more is dropped. Raises `Invalid` for
+        one that no question of ours can have.
+        """
+        check_answer(answer)
 
         async def unit(tx: LocationTransaction) -> None:
             if await tx.locations.answer(answer):
@@ -175,28 +176,3 @@ class LocationService:
             await tx.locations.drop_questions_before(before)
 
         await self._store.write(unit)
-
-
-def check_hello(hello: Hello) -> None:
-    """`Invalid` names the first member of a node's hello that is out of its limits."""
-    if hello.protocol != PROTOCOL:
-        raise Invalid({"protocol": f"this control plane speaks version {PROTOCOL}; run the same release on both sides"})
-    if _NODE_NAME.fullmatch(hello.name) is None:
-        raise Invalid({"name": "1 to 63 characters of a-z, 0-9 and inner hyphens"})
-    if not hello.roles:
-        raise Invalid({"roles": "at least one of server, relay, beacon"})
-    if not 0 <= hello.capacity <= HIGHEST_CAPACITY:
-        raise Invalid({"capacity": f"between 0 and {HIGHEST_CAPACITY} deployments"})
-    if not hello.address or len(hello.address) > 255:
-        raise Invalid({"address": "the address that players connect to, 1 to 255 characters"})
-    for member, limit in (("latitude", 90.0), ("longitude", 180.0)):
-        value = getattr(hello.location, member)
-        if not isfinite(value) or abs(value) > limit:
-            raise Invalid({f"location.{member}": f"degrees between -{limit:g} and {limit:g}"})
-    for member in ("city", "country", "continent", "administrative_division", "timezone"):
-        if len(getattr(hello.location, member)) > 255:
-            raise Invalid({f"location.{member}": "at most 255 characters"})
-    if not hello.location.city.strip():
-        raise Invalid({"location.city": "a name is required: clients tell places apart by it"})
-    if len(hello.tags) > HIGHEST_TAGS:
-        raise Invalid({"tags": f"at most {HIGHEST_TAGS}"})

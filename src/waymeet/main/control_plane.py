@@ -42,6 +42,7 @@ from waymeet.locations.service import NODES, LocationService
 from waymeet.logs import configure_logs
 from waymeet.main.census import Census
 from waymeet.main.images import DirectoryImages
+from waymeet.main.readiness import NodeReadiness
 from waymeet.main.sample import register_sample
 from waymeet.main.tasks import Tasks
 from waymeet.metrics import DomainMetrics
@@ -128,6 +129,7 @@ class ControlPlane:
 
         self._directory = directory = Directory(store)
         bells.listen(NODES, directory.mark_stale)
+        self._node_readiness = NodeReadiness(directory)
         locations = LocationService(store, bells, clock, rng)
         self._accounts = accounts = AccountService(store, bells, clock, rng)
         self._applications = applications = ApplicationService(
@@ -200,7 +202,7 @@ class ControlPlane:
             clock=clock,
             rng=quick_rng,
             limits=http_limits(settings),
-            checks={"store": self._check_store, "nodes": self._check_nodes},
+            checks={"store": self._check_store, "nodes": self._node_readiness.check},
             web_sockets={"/nodes/connect": NodeDoor(accounts, locations, Observation(store, changes, clock), bells)},
             lifespan=self._lifespan,
             registry=registry,
@@ -247,6 +249,7 @@ class ControlPlane:
         if self._sample:
             await register_sample(self._applications, organisation)
         await self._directory.refresh()
+        self._node_readiness.remember()
 
     async def _check_store(self) -> str | None:
         async def unit(tx: LocationTransaction) -> None:
@@ -257,11 +260,6 @@ class ControlPlane:
         except WaymeetError as error:
             return error.message
         return None
-
-    async def _check_nodes(self) -> str | None:
-        if any(node.connected for node in self._directory.nodes):
-            return None
-        return "no node is connected; start one with `waymeet node`"
 
 
 def _spare_the_collector() -> None:

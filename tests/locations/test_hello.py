@@ -1,0 +1,83 @@
+"""A node that says something out of limits about itself is told what, before any of it is stored."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from tests.world import FRANKFURT
+from waymeet.locations.hello import check_answer, check_hello, check_load
+from waymeet.model.errors import Invalid
+from waymeet.model.node_messages import PROTOCOL, Answer, Hello, Role
+
+HELLO = Hello(
+    PROTOCOL,
+    "a" * 63,
+    (Role.SERVER,),
+    "d" * 64,
+    "h" * 255,
+    replace(FRANKFURT, city="São Tomé" + "e" * 247),
+    100_000,
+    {f"{index:02}" + "k" * 253: "v" * 255 for index in range(64)},
+    "r" * 255,
+    tuple(f"{index:04}" + "i" * 508 for index in range(1_000)),
+    "1" * 64,
+)
+
+
+def test_all_at_its_longest_is_accepted() -> None:
+    check_hello(HELLO)
+    check_hello(replace(HELLO, tags={}, region=None, images=None, version=""))
+
+
+@pytest.mark.parametrize(
+    ("member", "changed"),
+    [
+        ("protocol", {"protocol": PROTOCOL + 1}),
+        ("name", {"name": "a" * 64}),
+        ("name", {"name": "a\0"}),
+        ("roles", {"roles": ()}),
+        ("driver", {"driver": ""}),
+        ("driver", {"driver": "d" * 65}),
+        ("address", {"address": "192.0.2.1\0"}),
+        ("address", {"address": "h" * 256}),
+        ("version", {"version": "1" * 65}),
+        ("region", {"region": "r" * 256}),
+        ("region", {"region": "\0"}),
+        ("capacity", {"capacity": 100_001}),
+        ("capacity", {"capacity": -1}),
+        ("location.city", {"location": replace(FRANKFURT, city=" ")}),
+        ("location.city", {"location": replace(FRANKFURT, city="c" * 256)}),
+        ("location.timezone", {"location": replace(FRANKFURT, timezone="\0")}),
+        ("location.latitude", {"location": replace(FRANKFURT, latitude=float("nan"))}),
+        ("location.longitude", {"location": replace(FRANKFURT, longitude=180.1)}),
+        ("tags", {"tags": {f"{index}": "" for index in range(65)}}),
+        ("tags", {"tags": {"": "v"}}),
+        ("tags", {"tags": {"k" * 256: "v"}}),
+        ("tags", {"tags": {"k": "v" * 256}}),
+        ("tags", {"tags": {"k": "\0"}}),
+        ("images", {"images": ("i",) * 1_001}),
+        ("images.1", {"images": ("i", "")}),
+        ("images.1", {"images": ("i", "i" * 513)}),
+        ("images.0", {"images": ("i\0",)}),
+    ],
+)
+def test_what_is_out_of_limits_is_named(member: str, changed: dict[str, Any]) -> None:
+    with pytest.raises(Invalid) as raised:
+        check_hello(replace(HELLO, **changed))
+    assert list(raised.value.fields) == [member]
+
+
+@pytest.mark.parametrize("load", [-0.1, float("inf"), float("nan")])
+def test_a_load_that_no_machine_has_is_refused(load: float) -> None:
+    check_load(None)
+    check_load(0.0)
+    with pytest.raises(Invalid):
+        check_load(load)
+
+
+def test_an_answer_to_no_question_of_ours_is_refused() -> None:
+    check_answer(Answer("0" * 64))
+    for text in ("\0", "0" * 65):
+        with pytest.raises(Invalid):
+            check_answer(Answer(text))
