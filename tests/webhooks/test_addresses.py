@@ -5,7 +5,8 @@ import ipaddress
 import pytest
 
 from waymeet.model.errors import Invalid
-from waymeet.webhooks.addresses import LONGEST_URL, check_webhook_url, is_public
+from waymeet.model.networks import is_public
+from waymeet.webhooks.addresses import LONGEST_URL, check_webhook_url
 
 ACCEPTED = [
     "https://backend.example.org/hook",

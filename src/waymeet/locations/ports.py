@@ -1,6 +1,6 @@
 """What this domain needs of the store."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Protocol, TypeVar
 
 from waymeet.locations.types import Node, NodeProfile
@@ -49,10 +49,10 @@ class LocationRows(Protocol):
     async def answer(self, answer: Answer) -> bool:
         """Record an answer; false when nobody waits for it any more."""
 
-    async def take_answer(self, question_id: str) -> Answer | None:
-        """The answer, once it is there; taking it forgets the question."""
+    async def take_answers(self, question_ids: Collection[str]) -> Sequence[Answer]:
+        """Those of the answers that are there; taking one forgets its question."""
 
-    async def drop_question(self, question_id: str) -> None: ...
+    async def drop_questions(self, question_ids: Collection[str]) -> None: ...
 
     async def drop_questions_before(self, before: Instant) -> int:
         """Forget questions whose asker is long gone."""

@@ -2,12 +2,13 @@
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing, suppress
 from typing import Protocol
 
 from waymeet.locations.hello import check_answer, check_hello, check_load
 from waymeet.locations.ports import LocationStore, LocationTransaction
-from waymeet.locations.types import NodeProfile
+from waymeet.locations.types import Inquiry, NodeProfile
 from waymeet.model.errors import NotFound, Unavailable
 from waymeet.model.ids import NodeName, new_hex_token
 from waymeet.model.instant import Clock, after
@@ -111,42 +112,65 @@ class LocationService:
     async def ask(self, node: NodeName, kind: QuestionKind, key: str) -> Answer:
         """Ask a node about one of its servers, and wait at most `ANSWER_SECONDS`.
 
-        The question travels as a row, so it reaches the node through whichever replica holds its socket. Raises
-        `Unavailable` when the node does not answer in time, `NotFound` when it does not know the server.
+        Raises `Unavailable` when the node does not answer in time, `NotFound` when it does not know the server.
         """
-        question = Question(new_hex_token(self._rng), kind, key)
-        answered = asyncio.Event()
-        silence = self._bells.listen(ANSWERS, lambda rung: answered.set() if rung in (question.id, None) else None)
+        async with aclosing(self.ask_each([Inquiry(node, kind, key)], ANSWER_SECONDS)) as answers:
+            async for ((_, answer),) in answers:
+                if answer.error is not None:
+                    raise NotFound(answer.error)
+                return answer
+        raise Unavailable(f"node '{node}' does not answer now; try again when it is connected", retry_after=5)
+
+    async def ask_each(
+        self, inquiries: Sequence[Inquiry], seconds: float
+    ) -> AsyncGenerator[Sequence[tuple[Inquiry, Answer]], None]:
+        """Ask several nodes at once; their answers as they come in, until all are there or `seconds` have passed.
+
+        Questions travel as rows, all written in one transaction, so each reaches its node through whichever replica holds
+        the socket. Who does not answer in time is missing, and the question is forgotten. Close it when done (`aclosing`).
+        """
+        open_ = {new_hex_token(self._rng): inquiry for inquiry in inquiries}
+        rung: set[str] = set()
+        heard = asyncio.Event()
+
+        def hear(key: str | None) -> None:
+            if key is None or key in open_:
+                rung.update(open_ if key is None else (key,))
+                heard.set()
 
         async def put(tx: LocationTransaction) -> None:
-            await tx.locations.ask(question, node, self._clock.now())
-            tx.wake(NODE, node)
+            now = self._clock.now()
+            for question_id, inquiry in open_.items():
+                question = Question(question_id, inquiry.kind, inquiry.key, inquiry.addresses)
+                await tx.locations.ask(question, inquiry.node, now)
+                tx.wake(NODE, inquiry.node)
 
-        async def take(tx: LocationTransaction) -> Answer | None:
-            return await tx.locations.take_answer(question.id)
+        async def take(tx: LocationTransaction) -> Sequence[Answer]:
+            return await tx.locations.take_answers(sorted(asked))
 
         async def drop(tx: LocationTransaction) -> None:
-            await tx.locations.drop_question(question.id)
+            await tx.locations.drop_questions(sorted(open_))
 
+        silence = self._bells.listen(ANSWERS, hear)
         try:
             await self._store.write(put)
-            deadline = self._clock.monotonic() + ANSWER_SECONDS
-            while (left := deadline - self._clock.monotonic()) > 0:
+            deadline = self._clock.monotonic() + seconds
+            while open_ and (left := deadline - self._clock.monotonic()) > 0:
                 try:
                     async with asyncio.timeout(min(left, _ANSWER_POLL_SECONDS)):
-                        await answered.wait()
+                        await heard.wait()
                 except TimeoutError:
-                    pass
-                answered.clear()
-                answer = await self._store.write(take)
-                if answer is not None:
-                    if answer.error is not None:
-                        raise NotFound(answer.error)
-                    return answer
+                    rung.update(open_)
+                heard.clear()
+                asked, rung = rung & open_.keys(), set()
+                if answers := await self._store.write(take):
+                    yield [(open_.pop(answer.id), answer) for answer in answers]
         finally:
             silence()
-        await self._store.write(drop)
-        raise Unavailable(f"node '{node}' does not answer now; try again when it is connected", retry_after=5)
+            if open_:
+                # Should that fail: they are forgotten with time (`drop_stale_questions`).
+                with suppress(Unavailable):
+                    await self._store.write(drop)
 
     async def record_answer(self, answer: Answer) -> None:
         """Hand a node's answer to whoever asked; one that nobody waits for any more is dropped. Raises `Invalid` for

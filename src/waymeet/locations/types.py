@@ -8,7 +8,7 @@ from waymeet.geo.distance import UnitVector, unit_vector
 from waymeet.model.ids import NodeName
 from waymeet.model.instant import Instant
 from waymeet.model.location import Location
-from waymeet.model.node_messages import BeaconPorts, Role
+from waymeet.model.node_messages import BeaconPorts, QuestionKind, Role
 from waymeet.placement.places import Place, place
 
 
@@ -74,6 +74,16 @@ class Site:
     @cached_property
     def names(self) -> list[NodeName]:
         return [node.name for node in self.nodes]
+
+
+@dataclass(frozen=True, slots=True)
+class Inquiry:
+    """What to ask a node: about its server `key`, or about `addresses`; see `model.node_messages.Question`."""
+
+    node: NodeName
+    kind: QuestionKind
+    key: str = ""
+    addresses: tuple[str, ...] = ()
 
 
 class Fleet:

@@ -35,11 +35,15 @@ from waymeet.http.server import ServerSettings, bind, server_for
 from waymeet.http.v1.deployments import status_webhook
 from waymeet.http.v1.services import Services
 from waymeet.http.v1.sessions import session_webhook
+from waymeet.latencies import loop as latency_loop
+from waymeet.latencies.service import LatencyService
+from waymeet.latencies.types import LatencyRules
 from waymeet.locations import loop as location_loop
 from waymeet.locations.directory import Directory
 from waymeet.locations.ports import LocationTransaction
 from waymeet.locations.service import NODES, LocationService
 from waymeet.logs import configure_logs
+from waymeet.main.beacon_sites import BeaconSites
 from waymeet.main.census import Census
 from waymeet.main.images import DirectoryImages
 from waymeet.main.readiness import NodeReadiness
@@ -131,6 +135,9 @@ class ControlPlane:
         bells.listen(NODES, directory.mark_stale)
         self._node_readiness = NodeReadiness(directory)
         locations = LocationService(store, bells, clock, rng)
+        self._latencies = latencies = LatencyService(
+            store, bells, locations, BeaconSites(directory), clock, quick_rng, latency_rules(settings)
+        )
         self._accounts = accounts = AccountService(store, bells, clock, rng)
         self._applications = applications = ApplicationService(
             store,
@@ -180,6 +187,7 @@ class ControlPlane:
                 "directory": directory.run,
                 "accounts": lambda: account_loop.run(accounts),
                 "locations": lambda: location_loop.run(locations),
+                "latencies": lambda: latency_loop.run(latencies),
                 "deployments": deployment_loop.run,
                 "sessions": session_loop.run,
                 "webhooks": webhook_loop.run,
@@ -235,6 +243,7 @@ class ControlPlane:
             yield
         finally:
             await self._tasks.stop()
+            await self._latencies.close()
             await self._store.close()
 
     async def _prepare(self) -> None:
@@ -271,6 +280,19 @@ def _spare_the_collector() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(GARBAGE_THRESHOLD, 20, 20)
+
+
+def latency_rules(settings: Settings) -> LatencyRules:
+    """How players' latency is measured."""
+    chosen = settings.latencies
+    return LatencyRules(
+        probing=chosen.probing,
+        allow_private=chosen.allow_private,
+        wait_seconds=chosen.wait_ms / 1000,
+        fresh_seconds=chosen.fresh_minutes * 60,
+        keep_seconds=chosen.keep_hours * 3600,
+        rows=chosen.rows,
+    )
 
 
 def http_limits(settings: Settings) -> HttpLimits:

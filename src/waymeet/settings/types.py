@@ -192,6 +192,54 @@ class GeoSettings(Section, frozen=True, kw_only=True):
     ] = ()
 
 
+class BeaconListSettings(Section, frozen=True, kw_only=True):
+    """The list of beacons that players measure."""
+
+    fqdn_suffix: Annotated[
+        str,
+        Meta(
+            pattern=_HOST_NAME_SUFFIX,
+            description="Host names handed out are `b-<node>.<suffix>`, which your DNS must resolve to the node; empty "
+            "hands out none",
+        ),
+    ] = ""
+
+
+class LatencySettings(Section, frozen=True, kw_only=True):
+    """Measuring how far players are from your locations."""
+
+    probing: Annotated[
+        bool,
+        Meta(
+            description="Have nodes probe players' addresses for new groups, unless a request says `skip_telemetry`; "
+            "`false` leaves distance, and what players report"
+        ),
+    ] = True
+    wait_ms: Annotated[float, Meta(ge=0, le=5000, description="How long a request waits for measurements at most")] = (
+        300.0
+    )
+    fresh_minutes: Annotated[
+        float, Meta(gt=0, le=10_080, description="A network is not probed again from a location within this time")
+    ] = 10.0
+    keep_hours: Annotated[float, Meta(gt=0, le=8760, description="Older measurements are forgotten")] = 24.0
+    rows: Annotated[
+        int,
+        Meta(
+            ge=100,
+            le=100_000_000,
+            description="Measurements that are kept at most, one for each network and location; of each organisation's "
+            "reports a tenth of it",
+        ),
+    ] = 1_000_000
+    allow_private: Annotated[
+        bool,
+        Meta(
+            description="Also have private, loopback and other addresses probed that are not on the internet; the nodes "
+            "must allow it too (`probe`)"
+        ),
+    ] = False
+
+
 class RelaySettings(Section, frozen=True, kw_only=True):
     """Ports of a node's relay."""
 
@@ -217,6 +265,25 @@ class BeaconSettings(Section, frozen=True, kw_only=True):
 
 LOCAL = Location(
     city="Local",
+class ProbeSettings(Section, frozen=True, kw_only=True):
+    """How a node measures round-trip times to players' addresses; see docs/operating.md."""
+
+    enabled: Annotated[bool, Meta(description="Whether this node probes at all")] = True
+    allow_private: Annotated[bool, Meta(description="Also probe addresses that are not on the internet")] = False
+    budget_ms: Annotated[
+        float, Meta(ge=10, le=5000, description="Time for one question; what has not answered by then is silent")
+    ] = 250.0
+    samples: Annotated[int, Meta(ge=1, le=10, description="Echo requests to each address")] = 3
+    tcp_ports: Annotated[
+        tuple[Annotated[int, Meta(ge=1, le=HIGHEST_PORT)], ...],
+        Meta(
+            max_length=4,
+            description="Where ICMP is silent, ports whose answer to a connection is timed, be it a refusal; `[]` = none",
+        ),
+    ] = (443, 80)
+    per_second: Annotated[int, Meta(ge=1, le=10_000, description="Addresses probed per second at most")] = 100
+
+
     country="Local",
     continent="Local",
     administrative_division="Local",
@@ -264,6 +331,7 @@ class NodeSettings(Section, frozen=True, kw_only=True):
     beacon: BeaconSettings = BeaconSettings()
 
     def __post_init__(self) -> None:
+    probe: ProbeSettings = ProbeSettings()
         try:
             address = ipaddress.ip_address(self.address)
         except ValueError:
@@ -360,6 +428,8 @@ class Settings(Section, frozen=True, kw_only=True):
     geo: GeoSettings = GeoSettings()
     nodes: Annotated[tuple[NodeSettings, ...], Meta(max_length=256)] = ()
     programs: dict[str, ProgramSettings] = {}
+    latencies: LatencySettings = LatencySettings()
+    beacons: BeaconListSettings = BeaconListSettings()
 
     def __post_init__(self) -> None:
         names = [node.name for node in self.nodes]

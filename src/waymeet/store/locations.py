@@ -1,6 +1,6 @@
 """Rows of nodes, and of the questions asked of them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import msgspec
 
@@ -34,9 +34,12 @@ _MARK_SILENT = Statement("UPDATE node SET connected = FALSE WHERE name = $1 AND 
 _ROOMS = Statement("SELECT name, capacity - in_use AS room FROM node WHERE connected AND in_use < capacity")
 _RESERVE = Statement("UPDATE node SET in_use = in_use + 1 WHERE name = $1 AND connected AND in_use < capacity")
 _RELEASE = Statement("UPDATE node SET in_use = in_use - 1 WHERE name = $1 AND in_use > 0")
-_ASK = Statement("INSERT INTO node_question (id, node_name, kind, server_key, asked_at) VALUES ($1, $2, $3, $4, $5)")
+_ASK = Statement(
+    "INSERT INTO node_question (id, node_name, kind, server_key, addresses, asked_at) VALUES ($1, $2, $3, $4, $5, $6)"
+)
 _QUESTIONS = Statement(
-    "SELECT id, kind, server_key FROM node_question WHERE node_name = $1 AND answer IS NULL ORDER BY asked_at LIMIT 100"
+    "SELECT id, kind, server_key, addresses FROM node_question WHERE node_name = $1 AND answer IS NULL"
+    " ORDER BY asked_at LIMIT 100"
 )
 _ANSWER = Statement("UPDATE node_question SET answer = $2 WHERE id = $1 AND answer IS NULL")
 _READ_ANSWER = Statement("SELECT answer FROM node_question WHERE id = $1 AND answer IS NOT NULL")
@@ -45,6 +48,7 @@ _DROP_OLD_QUESTIONS = Statement("DELETE FROM node_question WHERE asked_at < $1")
 
 _profile = msgspec.json.Decoder(NodeProfile)
 _answer = msgspec.json.Decoder(Answer)
+_addresses = msgspec.json.Decoder(tuple[str, ...])
 
 
 class LocationRows:
@@ -81,24 +85,28 @@ class LocationRows:
         await self._connection.execute(_RELEASE, name)
 
     async def ask(self, question: Question, node: NodeName, now: Instant) -> None:
-        await self._connection.execute(_ASK, question.id, node, question.kind.value, question.key, now)
+        addresses = to_text(question.addresses) if question.addresses else None
+        await self._connection.execute(_ASK, question.id, node, question.kind.value, question.key, addresses, now)
 
     async def questions(self, node: NodeName) -> Sequence[Question]:
         rows = await self._connection.fetch(_QUESTIONS, node)
-        return [Question(row["id"], QuestionKind(row["kind"]), row["server_key"]) for row in rows]
+        return [
+            Question(row["id"], QuestionKind(row["kind"]), row["server_key"], _addresses.decode(row["addresses"] or "[]"))
+            for row in rows
+        ]
 
     async def answer(self, answer: Answer) -> bool:
         return await self._connection.execute(_ANSWER, answer.id, to_text(answer)) == 1
 
-    async def take_answer(self, question_id: str) -> Answer | None:
-        row = await self._connection.fetch_one(_READ_ANSWER, question_id)
-        if row is None:
-            return None
-        await self._connection.execute(_DROP_QUESTION, question_id)
-        return _answer.decode(row["answer"])
+    async def take_answers(self, question_ids: Collection[str]) -> Sequence[Answer]:
+        rows = [await self._connection.fetch_one(_READ_ANSWER, question_id) for question_id in question_ids]
+        answers = [_answer.decode(row["answer"]) for row in rows if row is not None]
+        await self.drop_questions([answer.id for answer in answers])
+        return answers
 
-    async def drop_question(self, question_id: str) -> None:
-        await self._connection.execute(_DROP_QUESTION, question_id)
+    async def drop_questions(self, question_ids: Collection[str]) -> None:
+        for question_id in question_ids:
+            await self._connection.execute(_DROP_QUESTION, question_id)
 
     async def drop_questions_before(self, before: Instant) -> int:
         return await self._connection.execute(_DROP_OLD_QUESTIONS, before)

@@ -5,6 +5,7 @@ from waymeet.store.applications import ApplicationRows
 from waymeet.store.census import CensusRows
 from waymeet.store.deployments import DeploymentRows
 from waymeet.store.engine import Connection
+from waymeet.store.latencies import LatencyRows
 from waymeet.store.locations import LocationRows
 from waymeet.store.sessions import SessionRows
 from waymeet.store.webhooks import WebhookRows
@@ -19,6 +20,7 @@ class Transaction:
         "census",
         "connection",
         "deployments",
+        "latencies",
         "locations",
         "rings",
         "sessions",
@@ -30,6 +32,7 @@ class Transaction:
         self.accounts = AccountRows(connection)
         self.applications = ApplicationRows(connection)
         self.locations = LocationRows(connection)
+        self.latencies = LatencyRows(connection)
         self.deployments = DeploymentRows(connection)
         self.sessions = SessionRows(connection)
         self.webhooks = WebhookRows(connection)

@@ -9,14 +9,12 @@ import re
 from urllib.parse import urlsplit
 
 from waymeet.model.errors import Invalid
+from waymeet.model.networks import Address, is_public
 
 LONGEST_URL = 2048
 
 _PRINTABLE = re.compile(r"[!-~]+")
 _LABEL = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
-_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
-
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 def check_webhook_url(url: str, allow_private: bool, field: str = "webhook_url") -> None:
@@ -67,20 +65,3 @@ def parse_address(text: str) -> Address | None:
         return ipaddress.ip_address(text)
     except ValueError:
         return None
-
-
-def is_public(address: Address) -> bool:
-    """Whether it is an address on the internet.
-
-    Loopback, private, link-local, shared (CGNAT), multicast and reserved ones are not, nor when they are wrapped into
-    IPv6 (mapped, 6to4, NAT64).
-    """
-    if isinstance(address, ipaddress.IPv6Address):
-        inner = address.ipv4_mapped or address.sixtofour
-        if address in _NAT64:
-            inner = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
-        if inner is not None:
-            return is_public(inner)
-        if address.is_site_local or address.teredo is not None:
-            return False
-    return address.is_global and not address.is_multicast and not address.is_reserved

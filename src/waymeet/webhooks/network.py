@@ -10,7 +10,8 @@ from urllib.parse import urlsplit
 import certifi
 import httpcore
 
-from waymeet.webhooks.addresses import is_public, parse_address
+from waymeet.model.networks import is_public
+from waymeet.webhooks.addresses import parse_address
 from waymeet.webhooks.resolver import Resolver
 
 LONGEST_ANSWER = 4096

@@ -1,0 +1,1 @@
+"""Round-trip times between locations and players that somebody measured."""
