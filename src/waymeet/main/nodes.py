@@ -8,6 +8,7 @@ from waymeet.clock import SystemClock
 from waymeet.drivers.process import Program
 from waymeet.logs import configure_logs
 from waymeet.model.node_messages import Role
+from waymeet.node.beacon import WantedPorts
 from waymeet.node.definition import NodeDefinition
 from waymeet.node.host import run_nodes
 from waymeet.settings import Settings
@@ -21,8 +22,8 @@ def run(
     """Run every node of `settings` in this process."""
     configure_logs(settings.log.format, settings.log.level)
     for node in settings.nodes:
-        if others := [role for role in node.roles if role is not Role.SERVER]:
-            _log.warning("node %s: not part of this release yet, and ignored: %s", node.name, ", ".join(others))
+        if Role.RELAY in node.roles:
+            _log.warning("node %s: the role relay is not part of this release yet, and ignored", node.name)
     run_nodes(
         definitions(settings, url, token),
         clock=SystemClock(),
@@ -55,6 +56,7 @@ def definitions(settings: Settings, url: str, token: str) -> list[NodeDefinition
             region=node.region,
             programs=programs,
             ports=node.port_range,
+            beacon_ports=WantedPorts(node.beacon.udp_port, node.beacon.tcp_port),
         )
         for node in settings.nodes
     ]

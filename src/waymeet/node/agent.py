@@ -18,6 +18,7 @@ from waymeet.model.instant import Clock
 from waymeet.model.node_messages import (
     PROTOCOL,
     Answer,
+    BeaconPorts,
     FromNode,
     Heartbeat,
     Hello,
@@ -75,12 +76,14 @@ class Agent:
         clock: Clock,
         reconnecting: Reconnecting,
         settings: AgentSettings | None = None,
+        beacon: BeaconPorts | None = None,
     ) -> None:
         self._definition = definition
         self._driver = driver
         self._clock = clock
         self._reconnecting = reconnecting
         self._settings = settings or AgentSettings()
+        self._beacon = beacon
         self._wanted = Wanted()
         self._reports: Mapping[str, ServerReport] = {}
         self._met = False
@@ -352,6 +355,7 @@ class Agent:
             region=definition.region,
             images=self._driver.images,
             version=waymeet.__version__,
+            beacon=self._beacon,
         )
 
 

@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from waymeet.drivers.process import DEFAULT_PORTS, BeaconAddress, Program
+from waymeet.drivers.process import DEFAULT_PORTS, Program
 from waymeet.model.location import Location
 from waymeet.model.node_messages import Role
+from waymeet.node.beacon import WantedPorts
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +34,8 @@ class NodeDefinition:
     """What the process driver may run, by image."""
     ports: range = DEFAULT_PORTS
     """Ports that its servers may be given. Nodes of one process may share a range."""
-    beacon: BeaconAddress | None = None
-    """Where this node's beacon answers, if it has one; told to its servers."""
+    beacon_ports: WantedPorts = WantedPorts()
+    """For a node with the role `beacon`."""
 
     @property
     def connect_url(self) -> str:

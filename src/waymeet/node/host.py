@@ -5,15 +5,18 @@ import logging
 import os
 import random
 import signal
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from enum import Enum
 from typing import Any
 
 from waymeet.drivers.base import Driver
-from waymeet.drivers.process import Host, PortAllocator, ProcessDriver
+from waymeet.drivers.process import BeaconAddress, Host, PortAllocator, ProcessDriver
 from waymeet.model.errors import Invalid
 from waymeet.model.instant import Clock
+from waymeet.model.node_messages import BeaconPorts, Role
 from waymeet.node.agent import Agent
+from waymeet.node.beacon import open_beacon
 from waymeet.node.definition import NodeDefinition
 from waymeet.node.reconnecting import Reconnecting
 
@@ -44,15 +47,42 @@ def run_nodes(
 
     With `stop_servers` a signal stops every game server first, within `STOP_SECONDS`; without, and always when the
     supervisor is gone, they run on and are found again by the next node with the same data directory. `stop_at_once`
-    only stops what an earlier run left. `environment` is this process's own. Raises `Invalid` for an unknown driver,
-    `Unavailable` for one that cannot be used here.
+    only stops what an earlier run left. `environment` is this process's own. Raises `Invalid` for an unknown driver or a
+    beacon's port that is taken, `Unavailable` for a driver that cannot be used here.
     """
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        runner.run(_host(definitions, clock, rng, environment, stop_servers, stop_at_once, supervised_fd))
+    with (
+        _beacons([] if stop_at_once else definitions, clock, rng) as beacons,
+        asyncio.Runner(loop_factory=_loop_factory()) as runner,
+    ):
+        runner.run(_host(definitions, beacons, clock, rng, environment, stop_servers, stop_at_once, supervised_fd))
+
+
+@contextmanager
+def _beacons(
+    definitions: Sequence[NodeDefinition], clock: Clock, rng: random.Random
+) -> Iterator[Mapping[str, BeaconPorts]]:
+    """The beacons of the nodes that have one, answering until the block ends; their ports by node."""
+    with ExitStack() as stack:
+        ports: dict[str, BeaconPorts] = {}
+        for definition in definitions:
+            if Role.BEACON in definition.roles:
+                beacon = open_beacon(
+                    definition.name,
+                    definition.address,
+                    definition.beacon_ports,
+                    directory=definition.data_directory,
+                    avoid=definition.ports,
+                    monotonic=clock.monotonic,
+                    rng=rng,
+                )
+                stack.enter_context(closing(beacon))
+                ports[definition.name] = beacon.ports
+        yield ports
 
 
 async def _host(
     definitions: Sequence[NodeDefinition],
+    beacons: Mapping[str, BeaconPorts],
     clock: Clock,
     rng: random.Random,
     environment: Mapping[str, str],
@@ -64,9 +94,10 @@ async def _host(
     agents = [
         Agent(
             definition,
-            build_driver(definition, ports, clock, environment),
+            build_driver(definition, ports, clock, environment, beacons.get(definition.name)),
             clock=clock,
             reconnecting=Reconnecting(rng),
+            beacon=beacons.get(definition.name),
         )
         for definition in definitions
     ]
@@ -92,7 +123,11 @@ async def _host(
 
 
 def build_driver(
-    definition: NodeDefinition, ports: PortAllocator, clock: Clock, environment: Mapping[str, str]
+    definition: NodeDefinition,
+    ports: PortAllocator,
+    clock: Clock,
+    environment: Mapping[str, str],
+    beacon: BeaconPorts | None = None,
 ) -> Driver:
     """The driver that a definition names. Raises `Invalid` when there is none of that name."""
     if definition.driver != "process":
@@ -100,7 +135,11 @@ def build_driver(
     return ProcessDriver(
         definition.data_directory / "servers",
         definition.programs,
-        Host(definition.name, definition.address, beacon=definition.beacon),
+        Host(
+            definition.name,
+            definition.address,
+            beacon=None if beacon is None else BeaconAddress(definition.address, beacon.udp_port, beacon.tcp_port),
+        ),
         ports,
         clock,
         environment=environment,

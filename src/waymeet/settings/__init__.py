@@ -2,6 +2,7 @@
 
 from waymeet.settings.load import Command, SettingsError, dump, load, restore
 from waymeet.settings.types import (
+    BeaconListSettings,
     BeaconSettings,
     DeploymentSettings,
     GeoSettings,
@@ -18,6 +19,7 @@ from waymeet.settings.types import (
 )
 
 __all__ = [
+    "BeaconListSettings",
     "BeaconSettings",
     "Command",
     "DeploymentSettings",

@@ -186,10 +186,22 @@ class GeoSettings(Section, frozen=True, kw_only=True):
     database: Annotated[
         tuple[Path, ...],
         Meta(
-            description="MaxMind DB files, asked in this order; relative paths start at the configuration file. Not used "
-            "by this release yet: it places by coordinates, filters and room"
+            max_length=16,
+            description="MaxMind DB files in place of the installed ones, asked in this order; relative paths start at the "
+            "configuration file; files that change are opened again within seconds",
         ),
     ] = ()
+    directory: Annotated[
+        Path,
+        Meta(
+            description="Where `waymeet geo update` installs; default `share/waymeet/geo` in the Python environment that "
+            "Waymeet runs in"
+        ),
+    ] = Path()
+    registry: Annotated[
+        str,
+        Meta(pattern=_HTTP_URL, description="npm registry to download from; empty = the one that npm uses here"),
+    ] = ""
 
 
 class BeaconListSettings(Section, frozen=True, kw_only=True):
@@ -256,15 +268,15 @@ class BeaconSettings(Section, frozen=True, kw_only=True):
     """Ports of a node's beacon."""
 
     udp_port: Annotated[
-        Annotated[int, Meta(ge=1, le=59999)] | None, Meta(description="UDP echo port; absent = a free one")
+        Annotated[int, Meta(ge=1, le=59999)] | None,
+        Meta(description="UDP echo port; absent = a free one, the same again after a restart"),
     ] = None
     tcp_port: Annotated[
-        Annotated[int, Meta(ge=1, le=59999)] | None, Meta(description="TCP echo port; absent = a free one")
+        Annotated[int, Meta(ge=1, le=59999)] | None,
+        Meta(description="TCP echo port; absent = a free one, the same again after a restart"),
     ] = None
 
 
-LOCAL = Location(
-    city="Local",
 class ProbeSettings(Section, frozen=True, kw_only=True):
     """How a node measures round-trip times to players' addresses; see docs/operating.md."""
 
@@ -284,6 +296,8 @@ class ProbeSettings(Section, frozen=True, kw_only=True):
     per_second: Annotated[int, Meta(ge=1, le=10_000, description="Addresses probed per second at most")] = 100
 
 
+LOCAL = Location(
+    city="Local",
     country="Local",
     continent="Local",
     administrative_division="Local",
@@ -309,7 +323,7 @@ class NodeSettings(Section, frozen=True, kw_only=True):
     ] = "127.0.0.1"
     roles: Annotated[
         tuple[Role, ...], Meta(min_length=1, max_length=3, description="What it offers: `server`, `relay`, `beacon`")
-    ] = (Role.SERVER,)
+    ] = (Role.SERVER, Role.BEACON)
     driver: Annotated[
         Literal["process", "docker"],
         Meta(description="Run the listed `[programs]`, or containers"),
@@ -329,9 +343,9 @@ class NodeSettings(Section, frozen=True, kw_only=True):
     tags: Annotated[dict[str, str], Meta(max_length=50, description="Handed out as `location_tags`")] = {}
     relay: RelaySettings = RelaySettings()
     beacon: BeaconSettings = BeaconSettings()
+    probe: ProbeSettings = ProbeSettings()
 
     def __post_init__(self) -> None:
-    probe: ProbeSettings = ProbeSettings()
         try:
             address = ipaddress.ip_address(self.address)
         except ValueError:
@@ -426,10 +440,10 @@ class Settings(Section, frozen=True, kw_only=True):
     deployments: DeploymentSettings = DeploymentSettings()
     webhooks: WebhookSettings = WebhookSettings()
     geo: GeoSettings = GeoSettings()
-    nodes: Annotated[tuple[NodeSettings, ...], Meta(max_length=256)] = ()
-    programs: dict[str, ProgramSettings] = {}
     latencies: LatencySettings = LatencySettings()
     beacons: BeaconListSettings = BeaconListSettings()
+    nodes: Annotated[tuple[NodeSettings, ...], Meta(max_length=256)] = ()
+    programs: dict[str, ProgramSettings] = {}
 
     def __post_init__(self) -> None:
         names = [node.name for node in self.nodes]
