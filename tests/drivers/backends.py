@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from tests.polling import eventually_async
+from tests.ports import PortWindow
 from waymeet.clock import SystemClock
 from waymeet.drivers.base import Driver
-from waymeet.drivers.process import DEFAULT_PORTS, Host, PortAllocator, ProcessDriver, ProcessSettings, Program
+from waymeet.drivers.process import Host, PortAllocator, ProcessDriver, ProcessSettings, Program
 from waymeet.drivers.process.launch import KeeperSettings
+from waymeet.model.instant import Clock
 from waymeet.model.servers import PortProtocol, PortRequest, ServerPhase, ServerReport, ServerSpec
 
 ECHO = Program(("{python}", "-m", "waymeet.samples.echo"))
@@ -36,8 +38,10 @@ class ProcessBackend:
         self.directory = directory
         self.programs = {"waymeet/echo": ECHO}
         self.settings = QUICK
+        self.clock: Clock = SystemClock()
         self.address = "127.0.0.1"
-        self.port_range = DEFAULT_PORTS
+        self._window = PortWindow()
+        self.port_range = self._window.ports
         self._opened: list[Driver] = []
 
     async def driver(self) -> ProcessDriver:
@@ -47,7 +51,7 @@ class ProcessBackend:
             self.programs,
             Host("host", self.address),
             PortAllocator(random.Random()),
-            SystemClock(),
+            self.clock,
             environment=os.environ,
             port_range=self.port_range,
             settings=self.settings,
@@ -80,11 +84,13 @@ class ProcessBackend:
         """Nothing a test started outlives it."""
         for driver in self._opened:
             await driver.close()
+        self.clock = SystemClock()
         driver = await self.driver()
         for report in await driver.look():
             await driver.stop(report.key, 0.0)
         await until(driver, lambda reports: all(report.phase is ServerPhase.ENDED for report in reports))
         await driver.close()
+        self._window.release()
 
 
 async def until(driver: Driver, condition: Callable[[Sequence[ServerReport]], Any]) -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from tests.drivers.backends import ProcessBackend
+from tests.gate import Gate
 
 
 @pytest.fixture
@@ -11,3 +12,9 @@ async def process_backend(tmp_path: Path, anyio_backend: str) -> AsyncIterator[P
     backend = ProcessBackend(tmp_path / "servers")
     yield backend
     await backend.clean()
+
+
+@pytest.fixture
+def gate(tmp_path: Path) -> Gate:
+    """Closed: servers with `arguments=gate.ready` are starting, and those with `gate.end` run, until it is opened."""
+    return Gate(tmp_path / "gate")

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.drivers.backends import SPEC, ProcessBackend, ended, ready, report_when
-from tests.polling import eventually, eventually_async
+from tests.gate import Gate
+from tests.polling import GENEROUS_SECONDS, eventually, eventually_async
 from waymeet.drivers.base import Driver
 from waymeet.model.errors import NotFound
 from waymeet.model.servers import EndReason, PortProtocol, PortRequest, RestartPolicy, ServerPhase, ServerReport
@@ -34,7 +35,7 @@ async def driver(backend: ProcessBackend) -> Driver:
 def echoes(kind: socket.SocketKind, report: ServerReport) -> bool:
     """Whether the server at the reported address sends back what it is sent."""
     with socket.socket(socket.AF_INET, kind) as endpoint:
-        endpoint.settimeout(5)
+        endpoint.settimeout(GENEROUS_SECONDS)
         endpoint.connect((report.public_ip, report.ports[0].external))
         endpoint.send(b"hello\n")
         return endpoint.recv(100) == b"hello\n"
@@ -52,11 +53,14 @@ async def test_a_ready_server_answers_where_its_report_says(driver: Driver) -> N
     assert report.spawned_at <= report.ready_at
 
 
-async def test_a_server_is_not_ready_before_it_binds_its_port(driver: Driver) -> None:
-    await driver.start(replace(SPEC, arguments="--start-delay 0.4"))
-    report = await report_when(driver, lambda report: report.spawned_at is not None)
+async def test_a_server_is_not_ready_before_it_binds_its_port(driver: Driver, gate: Gate) -> None:
+    await driver.start(replace(SPEC, arguments=gate.ready))
+    # It has been looked at by then, and was found wanting.
+    report = await report_when(driver, lambda report: report.message)
     assert report.phase is ServerPhase.STARTING
+    assert report.spawned_at is not None
     assert report.ready_at is None
+    gate.open()
     report = await ready(driver)
     assert echoes(socket.SOCK_DGRAM, report)
 
@@ -144,12 +148,15 @@ async def test_a_server_that_ends_by_itself_is_reported_with_its_code(
     ("policy", "code"), [(RestartPolicy.ALWAYS, 0), (RestartPolicy.ALWAYS, 3), (RestartPolicy.ON_FAILURE, 3)]
 )
 async def test_a_server_that_ends_is_started_again_as_its_policy_says(
-    backend: ProcessBackend, driver: Driver, policy: RestartPolicy, code: int
+    backend: ProcessBackend, driver: Driver, gate: Gate, policy: RestartPolicy, code: int
 ) -> None:
-    spec = replace(SPEC, restart_policy=policy, arguments=f"--exit-after 0.1 --exit-code {code}")
+    spec = replace(SPEC, restart_policy=policy, arguments=f"{gate.end} --exit-code {code}")
     await driver.start(spec)
     first = await ready(driver)
-    again = await report_when(driver, lambda report: report.restart_count >= 2 and report.phase is ServerPhase.READY)
+    gate.open()
+    await report_when(driver, lambda report: report.restart_count == 1 and report.phase is ServerPhase.READY)
+    gate.open()
+    again = await report_when(driver, lambda report: report.restart_count == 2 and report.phase is ServerPhase.READY)
     assert again.ports == first.ports
     assert again.exit_code == code
     assert again.ready_at is not None
@@ -160,14 +167,18 @@ async def test_a_server_that_ends_is_started_again_as_its_policy_says(
     eventually(lambda: not backend.left(SPEC.key))
 
 
-async def test_readiness_is_lost_while_a_server_is_started_again(driver: Driver) -> None:
-    await driver.start(
-        replace(SPEC, restart_policy=RestartPolicy.ALWAYS, arguments="--start-delay 0.2 --exit-after 0.1")
-    )
+async def test_readiness_is_lost_while_a_server_is_started_again(driver: Driver, gate: Gate, tmp_path: Path) -> None:
+    end = Gate(tmp_path / "end")
+    gate.open()
+    await driver.start(replace(SPEC, restart_policy=RestartPolicy.ALWAYS, arguments=f"{gate.ready} {end.end}"))
     await ready(driver)
+    gate.close()
+    end.open()
     report = await report_when(driver, lambda report: report.phase is not ServerPhase.READY)
     assert report.phase is ServerPhase.STARTING
     assert report.ready_at is None
+    gate.open()
+    assert (await ready(driver)).restart_count == 1
 
 
 async def test_a_success_is_not_restarted_on_failure(driver: Driver) -> None:
@@ -190,10 +201,13 @@ async def test_servers_survive_their_driver_and_are_found_by_the_next(backend: P
     eventually(lambda: not backend.left(SPEC.key))
 
 
-async def test_an_end_without_a_driver_is_reported_by_the_next(backend: ProcessBackend, driver: Driver) -> None:
-    await driver.start(replace(SPEC, arguments="--exit-after 0.3 --exit-code 4"))
+async def test_an_end_without_a_driver_is_reported_by_the_next(
+    backend: ProcessBackend, driver: Driver, gate: Gate
+) -> None:
+    await driver.start(replace(SPEC, arguments=f"{gate.end} --exit-code 4"))
     await ready(driver)
     await driver.close()
+    gate.open()
     eventually(lambda: not backend.left(SPEC.key))
     successor = await backend.driver()
     [report] = await successor.look()
@@ -257,7 +271,7 @@ async def test_changed_tells_of_every_step_without_polling(driver: Driver) -> No
     await driver.look()
     await driver.start(SPEC)
     phases: list[ServerPhase] = []
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(GENEROUS_SECONDS):
         while ServerPhase.ENDED not in phases:
             await driver.changed()
             phases += [report.phase for report in await driver.look()]

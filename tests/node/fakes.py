@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.http11 import Request, Response
 
+from tests.polling import GENEROUS_SECONDS
 from waymeet.model.errors import NotFound
 from waymeet.model.node_messages import FromNode, Heartbeat, SeenDelta, SeenFull, ServerLogs, ToNode, Welcome
 from waymeet.model.servers import EndReason, Reading, ServerPhase, ServerReport, ServerSpec
@@ -24,6 +25,7 @@ class FakeDriver:
         self.graces: list[float | None] = []
         self.stops_take_effect = True
         self._changed = asyncio.Event()
+        self._failure: Exception | None = None
 
     async def open(self) -> None:
         self.calls.append(("open", ""))
@@ -47,6 +49,8 @@ class FakeDriver:
 
     async def changed(self) -> None:
         await self._changed.wait()
+        if self._failure is not None:
+            raise self._failure
 
     async def forget(self, key: str) -> None:
         self.calls.append(("forget", key))
@@ -66,6 +70,11 @@ class FakeDriver:
         self.reports[report.key] = report
         self._changed.set()
 
+    def fail(self, failure: Exception) -> None:
+        """As a whole."""
+        self._failure = failure
+        self._changed.set()
+
     def asked(self, call: str) -> list[str]:
         return [key for name, key in self.calls if name == call]
 
@@ -81,14 +90,14 @@ class Conversation:
 
     async def receive(self) -> FromNode:
         """The next message that is not a heartbeat."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(GENEROUS_SECONDS):
             while isinstance(message := decode_from_node(await self._connection.recv()), Heartbeat):
                 pass
         return message
 
     async def heartbeat(self) -> Heartbeat:
         """The next heartbeat."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(GENEROUS_SECONDS):
             while not isinstance(message := decode_from_node(await self._connection.recv()), Heartbeat):
                 pass
         return message
@@ -134,7 +143,7 @@ class FakeControlPlane:
 
     async def conversation(self) -> Conversation:
         """The next connection of a node."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(GENEROUS_SECONDS):
             return await self._arrivals.get()
 
 
@@ -155,5 +164,7 @@ async def control_plane(refuse_with: int | None = None, port: int = 0) -> AsyncI
             return connection.respond(refuse_with, "no\n")
         return None if request.path == "/nodes/connect" else connection.respond(404, "no such path\n")
 
-    async with serve(converse, "127.0.0.1", port, process_request=check, close_timeout=0.5) as server:
+    async with serve(
+        converse, "127.0.0.1", port, process_request=check, close_timeout=5.0, ping_interval=None
+    ) as server:
         yield FakeControlPlane(server, arrivals)

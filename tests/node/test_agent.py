@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.node.fakes import FakeControlPlane, FakeDriver, control_plane
-from tests.polling import eventually_async
+from tests.polling import GENEROUS_SECONDS, eventually_async
 from waymeet.clock import SystemClock
 from waymeet.model.location import Location
 from waymeet.model.node_messages import (
@@ -269,7 +269,7 @@ async def test_garbage_ends_the_connection_and_harms_no_server(
         conversation = await plane.conversation()
         await conversation.welcome()
         await conversation.send_text(garbage)
-        await asyncio.wait_for(conversation.ended.wait(), 20)
+        await asyncio.wait_for(conversation.ended.wait(), GENEROUS_SECONDS)
         assert conversation.close_code == 1002
         conversation = await plane.conversation()
         await conversation.welcome()
@@ -283,7 +283,7 @@ async def test_a_welcome_that_is_none_ends_the_connection(plane: FakeControlPlan
         conversation = await plane.conversation()
         await conversation.receive()
         await conversation.send(WantedFull(1, ()))
-        await asyncio.wait_for(conversation.ended.wait(), 20)
+        await asyncio.wait_for(conversation.ended.wait(), GENEROUS_SECONDS)
         await (await plane.conversation()).welcome()
 
 
@@ -292,7 +292,7 @@ async def test_a_revision_that_runs_backwards_asks_for_a_new_start(plane: FakeCo
         conversation = await plane.conversation()
         await conversation.welcome()
         await conversation.send(WantedFull(5, ()), WantedDelta(4, servers=(spec("late"),)))
-        await asyncio.wait_for(conversation.ended.wait(), 20)
+        await asyncio.wait_for(conversation.ended.wait(), GENEROUS_SECONDS)
     assert driver.asked("start") == []
 
 
@@ -332,6 +332,19 @@ async def test_a_refused_or_replaced_node_does_not_come_back_soon(plane: FakeCon
                 await plane.conversation()
 
 
+async def test_a_driver_that_has_failed_ends_the_agent(plane: FakeControlPlane, driver: FakeDriver) -> None:
+    agent = Agent(definition(plane.url), driver, clock=SystemClock(), reconnecting=Reconnecting(random.Random(1)))
+    task = asyncio.create_task(agent.run())
+    conversation = await plane.conversation()
+    await conversation.welcome()
+    driver.fail(RuntimeError("lost sight of everything"))
+    with pytest.raises(ExceptionGroup) as raised:
+        await asyncio.wait_for(task, GENEROUS_SECONDS)
+    assert raised.group_contains(RuntimeError, match="lost sight of everything")
+    assert driver.calls[-1] == ("close", "")
+    assert driver.asked("stop") == []
+
+
 async def test_servers_are_stopped_on_request_and_their_ends_reported(
     plane: FakeControlPlane, driver: FakeDriver
 ) -> None:
@@ -343,7 +356,7 @@ async def test_servers_are_stopped_on_request_and_their_ends_reported(
         await conversation.send(WantedFull(1, (spec("one"), spec("two"))))
         stopping = asyncio.create_task(agent.stop_servers(8.0))
         await conversation.seen("two", ServerPhase.ENDED)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(GENEROUS_SECONDS):
             await stopping
     assert sorted(driver.asked("stop")) == ["one", "two"]
     assert set(driver.graces) == {8.0}
@@ -359,7 +372,7 @@ async def test_stopping_waits_for_servers_that_take_their_time(plane: FakeContro
         assert not stopping.done()
         driver.stops_take_effect = True
         driver.see(ServerReport("slow", ServerPhase.ENDED, end_reason=EndReason.STOPPED))
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(GENEROUS_SECONDS):
             await stopping
 
 

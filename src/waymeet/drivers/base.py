@@ -49,7 +49,9 @@ class Driver(Protocol):
     async def changed(self) -> None:
         """Return once the reports may differ from those of the last `look`; at once if they may already.
 
-        It returns within milliseconds of a change and may return without one. Cancelling it loses nothing.
+        It returns within milliseconds of a change and may return without one. Cancelling it loses nothing. It raises
+        when the driver has failed as a whole, never for one server: the process should end then, since its successor
+        finds all servers again.
         """
 
     async def forget(self, key: str) -> None:

@@ -179,14 +179,17 @@ class Agent:
         return again
 
     async def _wait(self, seconds: float | None) -> None:
-        """Until the driver sees a change, something stirs us, or `seconds` have passed."""
+        """Until the driver sees a change, something stirs us, or `seconds` have passed. A driver's failure is ours."""
         sources = (asyncio.ensure_future(self._driver.changed()), asyncio.ensure_future(self._stirred.wait()))
         try:
             await asyncio.wait(sources, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         finally:
             for source in sources:
                 source.cancel()
-            await asyncio.gather(*sources, return_exceptions=True)
+            ended = await asyncio.gather(*sources, return_exceptions=True)
+        for error in ended:
+            if isinstance(error, Exception):
+                raise error
 
     async def _stay_connected(self) -> NoReturn:
         await self._looked.wait()

@@ -126,21 +126,24 @@ class ServerDirectory:
         return descriptor
 
     def record(self) -> Record | None:
-        """What `create` wrote; `None` when it was interrupted."""
+        """What `write_record` wrote; `None` when it was interrupted. Raises `OSError` when that cannot be told now."""
         try:
             fields = json.loads((self.path / "record").read_text())
             ports = tuple(
                 PortMapping(**{**port, "protocol": PortProtocol(port["protocol"])}) for port in fields["ports"]
             )
             return Record(ports, tuple(fields["checked"]))
-        except (OSError, ValueError, TypeError, KeyError):
+        except (FileNotFoundError, ValueError, TypeError, KeyError):
             return None
 
     def state(self) -> KeeperState | None:
-        """The keeper's last word; `None` when it has not spoken, which is before it starts anything."""
+        """The keeper's last word; `None` when it has not spoken, which is before it starts anything.
+
+        Raises `OSError` when that cannot be told now.
+        """
         try:
             return KeeperState.parse((self.path / keeper.STATE).read_text(errors="replace"))
-        except OSError:
+        except FileNotFoundError:
             return None
 
     def end(self, state: KeeperState) -> None:

@@ -6,7 +6,6 @@ import os
 import re
 import sys
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 
 from waymeet.drivers.process import keeper
@@ -66,7 +65,7 @@ class ProcessDriver:
         self._failures: dict[str, ServerReport] = {}
         self._news = asyncio.Event()
         self._stirred = asyncio.Event()
-        self._tasks = Tasks()
+        self._tasks = Tasks(self._news)
         self._keepers = Keepers(self._tasks, self._news, self._stirred, self._settings, clock)
         self._watch = Watch(
             self._servers, self._keepers, Reach(host.address), self._news, self._stirred, self._settings, clock
@@ -86,14 +85,13 @@ class ProcessDriver:
             self._lock = await exclude_others(self._directory, self._clock, self._settings.patience)
             # Before any state is read: a keeper that speaks later is heard.
             self._bell = Bell(self._directory, self._on_ring)
-            entries = sorted(self._directory.iterdir())
+            for entry in sorted(self._directory.iterdir()):
+                if entry.name.startswith(FORGOTTEN):
+                    ServerDirectory(entry.with_name(entry.name.removeprefix(FORGOTTEN))).remove_remains()
+                elif entry.is_dir() and _KEY.fullmatch(entry.name):
+                    await self._find(ServerDirectory(entry))
         except OSError as error:
             raise Unavailable(f"directory: cannot use {self._directory}: {error.strerror}") from error
-        for entry in entries:
-            if entry.name.startswith(FORGOTTEN):
-                ServerDirectory(entry.with_name(entry.name.removeprefix(FORGOTTEN))).remove_remains()
-            elif entry.is_dir() and _KEY.fullmatch(entry.name):
-                await self._find(ServerDirectory(entry))
         self._tasks.spawn(self._watch.run())
         self._news.set()
 
@@ -157,7 +155,10 @@ class ProcessDriver:
         return reports + list(self._failures.values())
 
     async def changed(self) -> None:
-        await self._news.wait()
+        if self._tasks.failure is None:
+            await self._news.wait()
+        if self._tasks.failure is not None:
+            raise RuntimeError("the process driver has lost sight of its servers") from self._tasks.failure
 
     async def forget(self, key: str) -> None:
         if self._failures.pop(key, None) is not None:
@@ -165,10 +166,16 @@ class ProcessDriver:
         server = self._servers.get(key)
         if server is None or not server.has_ended or server.keeper is not None:
             return
-        with suppress(FileNotFoundError):
+        try:
             lock = server.directory.lock()
-            if lock is None:
-                return  # The keeper is on its way out. Whoever asks again will find it gone.
+        except FileNotFoundError:
+            lock = -1  # Somebody removed it.
+        except OSError as error:
+            log.warning("server %s cannot be forgotten now: %s", key, error.strerror)
+            return
+        if lock is None:
+            return  # The keeper is on its way out. Whoever asks again will find it gone.
+        if lock >= 0:
             server.directory.remove()
             os.close(lock)
         self._ports.release(port.internal for port in server.record.ports)
@@ -238,7 +245,7 @@ class ProcessDriver:
             os.close(lock)
         server = Server(directory, record, self._settings.readings_kept)
         self._servers[spec.key] = server
-        self._keepers.hold(server, number)
+        self._keepers.watch_over(server, number)
         self._news.set()
         log.info("server %s: keeper %d started for %s", spec.key, number, spec.image)
 
@@ -266,4 +273,4 @@ class ProcessDriver:
 
     def _on_ring(self, key: str) -> None:
         if (server := self._servers.get(key)) is not None and not server.has_ended:
-            self._keepers.refresh(server)
+            self._keepers.hear(server)

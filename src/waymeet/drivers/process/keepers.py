@@ -23,7 +23,11 @@ _SWEEP_SECONDS = 0.005
 
 
 class Keepers:
-    """Follows keepers. `news` is set when a report may differ, `stirred` when the watch has something to do."""
+    """Follows keepers. `news` is set when a report may differ, `stirred` when the watch has something to do.
+
+    A machine without a file descriptor or memory left says nothing about a server: what cannot be found out is tried again,
+    and nothing is concluded from it.
+    """
 
     def __init__(
         self, tasks: Tasks, news: asyncio.Event, stirred: asyncio.Event, settings: ProcessSettings, clock: Clock
@@ -34,15 +38,35 @@ class Keepers:
         self._settings = settings
         self._clock = clock
 
+    def hear(self, server: Server) -> None:
+        """Its keeper has something to say."""
+        server.unheard = True
+        try:
+            self.refresh(server)
+        except OSError as error:
+            self.postpone(server, error)
+
     def refresh(self, server: Server) -> None:
-        """Read what the keeper says, and follow from it."""
+        """Read what the keeper says, and follow from it; watch the keeper if nobody does. Raises `OSError`."""
+        self._read(server)
+        state = server.state
+        if server.keeper is None and state is not None and state.phase != "ended":
+            self._adopt(server, state)
+
+    def postpone(self, server: Server, error: OSError) -> None:
+        """Let the watch try again in a while to look after a server."""
+        if not server.retry_due:
+            log.warning("server %s cannot be looked after, trying again: %s", server.key, error.strerror or error)
+        server.retry_due = self._clock.monotonic() + self._settings.second_try
+        self._stirred.set()
+
+    def _read(self, server: Server) -> None:
         before, server.state = server.state, server.directory.state() or server.state
+        server.unheard = False
         state = server.state
         if state is None or state == before:
             return
         self._news.set()
-        if server.keeper is None and state.phase != "ended":
-            self._adopt(server, state)
         if state.phase in ("waiting", "ended") or before is None:
             crash_log = server.directory.crash_log()
             server.crash_log = crash_log and crash_log[-CRASH_LOG_BYTES:]
@@ -55,52 +79,76 @@ class Keepers:
         self._stirred.set()
 
     def _adopt(self, server: Server, state: KeeperState) -> None:
-        """Watch a keeper that somebody else started."""
+        """Watch a keeper by its own account: somebody else started it, or it could not be watched when we did."""
         with suppress(ProcessLookupError):
-            self.hold(server, state.keeper.number)
-            if processes.started(state.keeper.number) != state.keeper.started:
-                self.release(server)  # Somebody else by now. The lock is free, and _settle sees to the rest.
+            self._hold(server, state.keeper.number)
+            try:
+                is_keeper = processes.started(state.keeper.number) == state.keeper.started
+            except OSError:
+                self.release(server)
+                raise
+            if not is_keeper:
+                self.release(server)  # Somebody else by now. The lock is free, and `settle` sees to the rest.
             elif server.stop_asked is not None:
                 self.signal(server)
 
-    def hold(self, server: Server, number: int) -> None:
-        server.keeper = os.pidfd_open(number)
+    def watch_over(self, server: Server, number: int) -> None:
+        """Watch the keeper that we have just started. It runs, so failing here is no reason to say that it does not."""
         server.keeper_number = number
-        asyncio.get_running_loop().add_reader(server.keeper, self._on_keeper_end, server)
+        try:
+            self._hold(server, number)
+        except OSError as error:
+            self.postpone(server, error)
+
+    def _hold(self, server: Server, number: int) -> None:
+        descriptor = os.pidfd_open(number)
+        try:
+            asyncio.get_running_loop().add_reader(descriptor, self._on_keeper_end, server)
+        except BaseException:
+            os.close(descriptor)
+            raise
+        server.keeper, server.keeper_number = descriptor, number
 
     def release(self, server: Server) -> None:
+        """Watch its keeper no more."""
         if server.keeper is not None:
             asyncio.get_running_loop().remove_reader(server.keeper)
             os.close(server.keeper)
             server.keeper = None
 
     def signal(self, server: Server) -> None:
+        """Tell its keeper to stop; one that is not watched now is told when it is."""
         if server.keeper is not None:
             with suppress(ProcessLookupError):
                 signal.pidfd_send_signal(server.keeper, signal.SIGTERM)
 
     def _on_keeper_end(self, server: Server) -> None:
         self.release(server)
-        with suppress(ChildProcessError):
-            os.waitpid(server.keeper_number, os.WNOHANG)
         self._tasks.spawn(self._settle_after_keeper(server))
 
     async def _settle_after_keeper(self, server: Server) -> None:
-        await self.settle(server)
+        try:
+            await self.settle(server)
+        except OSError as error:
+            self.postpone(server, error)
         # A process that the keeper had just forked holds the lock until it has become the program, or died with its
         # parent. The watch then tries again.
         self._stirred.set()
 
     async def settle(self, server: Server) -> None:
-        """Make sure that nothing is left of a server without a keeper, and that it is reported as ended."""
+        """Make sure that nothing is left of a server without a keeper, and that it is reported as ended.
+
+        Does nothing while the keeper lives. Raises `OSError` when that cannot be told now; repeatable.
+        """
+        _collect(server.keeper_number)
         try:
             lock = server.directory.lock()
-        except OSError:
-            lock = -1  # Somebody removed the directory. Its keeper is gone all the same, and its mark is not.
+        except FileNotFoundError:
+            lock = -1  # Somebody removed the directory. Its keeper is not watched, and its mark does not lie.
         if lock is None:
             return
         try:
-            self.refresh(server)
+            self._read(server)
             await self._sweep(server)
             state = server.state
             if state is not None and state.phase == "ended":
@@ -144,7 +192,15 @@ class Keepers:
             await asyncio.sleep(_SWEEP_SECONDS)
         log.error("server %s: processes %s survive SIGKILL", server.key, sorted(left))
 
-    async def settle_if_abandoned(self, server: Server) -> None:
+    async def seek(self, server: Server) -> None:
+        """Find the keeper of a server that nobody watches, or settle what is left. Raises `OSError`; repeatable."""
         self.refresh(server)
         if server.keeper is None:
             await self.settle(server)
+
+
+def _collect(number: int) -> None:
+    """Let the kernel forget a child of ours that has ended."""
+    if number:
+        with suppress(ChildProcessError):
+            os.waitpid(number, os.WNOHANG)

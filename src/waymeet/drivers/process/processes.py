@@ -1,8 +1,10 @@
 """What Linux says about processes and their sockets, read from `/proc`.
 
-A process may end between two looks at it: everything here then leaves it out rather than fail.
+A process may end between two looks at it: everything here then leaves it out rather than fail. A machine that has no file
+descriptor or memory left says nothing about any process: then everything here raises `OSError`.
 """
 
+import errno
 import os
 import signal
 import socket
@@ -15,6 +17,7 @@ _PROC = Path("/proc")
 _TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 _LISTENING = b"0A"
+_EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,8 +143,8 @@ def socket_inodes(numbers: Iterable[int]) -> set[int]:
                 target = os.readlink(entry.path)  # noqa: PTH115 - hundreds of them, every few milliseconds
                 if target.startswith("socket:["):
                     found.add(int(target[8:-1]))
-        except OSError:
-            continue
+        except OSError as error:
+            _raise_exhaustion(error)
     return found
 
 
@@ -175,7 +178,8 @@ def _stat(number: int) -> list[bytes] | None:
 def _read_each(directory: Path, name: str) -> Iterator[bytes]:
     try:
         entries = list(os.scandir(directory))
-    except OSError:
+    except OSError as error:
+        _raise_exhaustion(error)
         return
     for entry in entries:
         if content := _read(f"{entry.path}/{name}"):
@@ -186,5 +190,11 @@ def _read(path: str) -> bytes | None:
     try:
         with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - hundreds of them, every few milliseconds
             return file.read()
-    except OSError:
+    except OSError as error:
+        _raise_exhaustion(error)
         return None
+
+
+def _raise_exhaustion(error: OSError) -> None:
+    if error.errno in _EXHAUSTED:
+        raise error

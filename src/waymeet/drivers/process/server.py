@@ -18,6 +18,10 @@ class Server:
         self.keeper: int | None = None
         """A descriptor of the keeper's process, while that lives and is known."""
         self.keeper_number = 0
+        self.unheard = False
+        """Whether its keeper may have said something that nobody has read yet."""
+        self.retry_due = 0.0
+        """After a failure to look after it: not before then again."""
         self.stop_asked: float | None = None
         self.ready: tuple[int, Instant] | None = None
         self.crash_log: str | None = None

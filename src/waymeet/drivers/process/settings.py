@@ -17,5 +17,7 @@ class ProcessSettings:
     """How long a server without a port to check has to live before it counts as ready."""
     reading_interval: float = 15.0
     readings_kept: int = 240
+    second_try: float = 0.5
+    """Until what the machine refused, such as a file descriptor when there are none left, is tried again."""
     patience: float = 5.0
     """How long a driver that is on its way out may hold on to the directory."""

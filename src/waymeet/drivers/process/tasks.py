@@ -5,10 +5,12 @@ from collections.abc import Coroutine
 
 
 class Tasks:
-    """Tasks of one driver, all of which end with it."""
+    """Tasks of one driver, all of which end with it. One that fails is `failure`, and `news`."""
 
-    def __init__(self) -> None:
+    def __init__(self, news: asyncio.Event) -> None:
+        self._news = news
         self._tasks: set[asyncio.Task[None]] = set()
+        self.failure: BaseException | None = None
 
     def spawn(self, work: Coroutine[None, None, None]) -> None:
         """Begin it now."""
@@ -26,5 +28,6 @@ class Tasks:
     def _on_task_done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
-            # A bug, made visible instead of waited for: without its watch the driver is of no use.
-            asyncio.get_running_loop().call_exception_handler({"message": "process driver", "exception": error})
+            # A bug. Without its watch the driver is of no use; a new process finds all its servers again.
+            self.failure = error
+            self._news.set()

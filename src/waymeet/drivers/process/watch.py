@@ -12,6 +12,9 @@ from waymeet.drivers.process.server import Server
 from waymeet.drivers.process.settings import ProcessSettings
 from waymeet.model.instant import Clock, after
 
+_IDLE_SECONDS = 3600.0
+"""Between two looks when nothing is due; whatever happens stirs the watch."""
+
 
 class Watch:
     """Looks at `servers`. `news` is set when a report may differ; it looks again when `stirred` is set."""
@@ -39,26 +42,39 @@ class Watch:
         while True:
             self._stirred.clear()
             now = self._clock.monotonic()
-            due = now + 3600.0
+            due = now + _IDLE_SECONDS
             for server in list(self._servers.values()):
                 if server.has_ended:
                     continue
-                if server.keeper is None:
-                    # Started by an earlier driver in its last moment. Its keeper rings when it comes up, if it does.
-                    await self._keepers.settle_if_abandoned(server)
-                    due = min(due, now + self._settings.highest_check)
-                    continue
-                if not server.is_running:
-                    continue
-                if not server.is_ready and server.check_due <= now:
-                    await self._check(server)
-                if server.reading_due <= now:
-                    self._take_reading(server)
-                    server.reading_due = now + self._settings.reading_interval
-                due = min(due, server.reading_due if server.is_ready else min(server.check_due, server.reading_due))
+                if server.retry_due <= now:
+                    try:
+                        due = min(due, await self._look_after(server, now))
+                    except OSError as error:
+                        self._keepers.postpone(server, error)
+                    else:
+                        server.retry_due = 0.0
+                if server.retry_due:
+                    due = min(due, server.retry_due)
             with suppress(TimeoutError):
                 async with asyncio.timeout(max(0.0, due - self._clock.monotonic())):
                     await self._stirred.wait()
+
+    async def _look_after(self, server: Server, now: float) -> float:
+        """Do for one server what is due; when to come back to it."""
+        if server.unheard:
+            self._keepers.refresh(server)
+        if server.keeper is None:
+            # Started by an earlier driver in its last moment, or could not be watched. Its keeper rings when it comes up.
+            await self._keepers.seek(server)
+            return now + self._settings.highest_check
+        if not server.is_running:
+            return now + _IDLE_SECONDS
+        if not server.is_ready and server.check_due <= now:
+            await self._check(server)
+        if server.reading_due <= now:
+            self._take_reading(server)
+            server.reading_due = now + self._settings.reading_interval
+        return server.reading_due if server.is_ready else min(server.check_due, server.reading_due)
 
     async def _check(self, server: Server) -> None:
         """Look whether the server has become ready."""
