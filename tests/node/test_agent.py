@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +12,7 @@ import pytest
 from tests.node.fakes import FakeControlPlane, FakeDriver, control_plane
 from tests.polling import GENEROUS_SECONDS, eventually_async
 from waymeet.clock import SystemClock
+from waymeet.model.latency import ProbeResult
 from waymeet.model.location import Location
 from waymeet.model.node_messages import (
     PROTOCOL,
@@ -31,6 +32,8 @@ from waymeet.model.node_messages import (
 from waymeet.model.servers import CRASH_LOG_BYTES, EndReason, ServerPhase, ServerReport, ServerSpec
 from waymeet.node.agent import Agent, AgentSettings
 from waymeet.node.definition import NodeDefinition
+from waymeet.node.probing import Prober, ProbeRules
+from waymeet.node.probing.questions import MOST_AT_ONCE
 from waymeet.node.reconnecting import Reconnecting
 from waymeet.wire import MESSAGE_BYTES
 
@@ -59,7 +62,11 @@ def definition(url: str) -> NodeDefinition:
 
 @asynccontextmanager
 async def running(
-    plane: FakeControlPlane, driver: FakeDriver, remember_ended: float = 0.0, long_seconds: float = 60.0
+    plane: FakeControlPlane,
+    driver: FakeDriver,
+    remember_ended: float = 0.0,
+    long_seconds: float = 60.0,
+    prober: Prober | None = None,
 ) -> AsyncIterator[Agent]:
     agent = Agent(
         definition(plane.url),
@@ -67,6 +74,7 @@ async def running(
         clock=SystemClock(),
         reconnecting=Reconnecting(random.Random(1), refused_seconds=long_seconds, replaced_seconds=long_seconds),
         settings=AgentSettings(remember_ended=remember_ended),
+        prober=prober,
     )
     task = asyncio.create_task(agent.run())
     try:
@@ -412,3 +420,71 @@ async def test_a_server_dropped_before_it_was_started_is_reported_as_ended(plane
             return "short" in driver.asked("forget")
 
         await eventually_async(forgotten)
+
+
+class SlowProber(Prober):
+    """Finds nothing out before a test says so."""
+
+    def __init__(self) -> None:
+        super().__init__(ProbeRules(), SystemClock(), random.Random(1))
+        self.asked: list[tuple[str, ...]] = []
+        self.found = asyncio.Event()
+
+    async def probe(self, addresses: Sequence[str]) -> tuple[ProbeResult, ...]:
+        self.asked.append(tuple(addresses))
+        await self.found.wait()
+        return tuple(ProbeResult(address, (20.5,)) for address in addresses)
+
+
+async def test_probing_keeps_nothing_else_waiting(plane: FakeControlPlane, driver: FakeDriver) -> None:
+    driver.see(ServerReport("running", ServerPhase.READY))
+    prober = SlowProber()
+    async with running(plane, driver, prober=prober):
+        conversation = await plane.conversation()
+        hello = await conversation.receive()
+        assert isinstance(hello, Hello)
+        assert hello.probes
+        await conversation.send(Welcome(60.0))
+        await conversation.receive()
+        await conversation.send(Question("1", QuestionKind.PROBE, "", ("8.8.8.8", "8.8.4.4")))
+        await conversation.send(Question("2", QuestionKind.LOGS, "running"))
+        logs = await conversation.receive()
+        assert isinstance(logs, Answer)
+        assert logs.id == "2"
+        prober.found.set()
+        assert await conversation.receive() == Answer(
+            "1", probes=(ProbeResult("8.8.8.8", (20.5,)), ProbeResult("8.8.4.4", (20.5,)))
+        )
+
+
+async def test_more_questions_than_can_be_answered_find_nothing_out(
+    plane: FakeControlPlane, driver: FakeDriver
+) -> None:
+    prober = SlowProber()
+    async with running(plane, driver, prober=prober):
+        conversation = await plane.conversation()
+        await conversation.welcome()
+        for number in range(MOST_AT_ONCE + 1):
+            await conversation.send(Question(str(number), QuestionKind.PROBE, "", ("8.8.8.8",)))
+        assert await conversation.receive() == Answer(str(MOST_AT_ONCE), probes=())
+        # A connection that breaks meanwhile takes its questions along, and nothing else.
+        conversation.drop()
+        conversation = await plane.conversation()
+        await conversation.welcome()
+        prober.found.set()
+        await conversation.send(Question("again", QuestionKind.PROBE, "", ("8.8.8.8",)))
+        assert await conversation.receive() == Answer("again", probes=(ProbeResult("8.8.8.8", (20.5,)),))
+
+
+async def test_a_node_that_does_not_probe_says_so(plane: FakeControlPlane, driver: FakeDriver) -> None:
+    async with running(plane, driver):
+        conversation = await plane.conversation()
+        hello = await conversation.receive()
+        assert isinstance(hello, Hello)
+        assert not hello.probes
+        await conversation.send(Welcome(60.0))
+        await conversation.receive()
+        await conversation.send(Question("1", QuestionKind.PROBE, "", ("8.8.8.8",)))
+        answer = await conversation.receive()
+        assert isinstance(answer, Answer)
+        assert "does not probe" in (answer.error or "")

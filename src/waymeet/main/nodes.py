@@ -11,7 +11,9 @@ from waymeet.model.node_messages import Role
 from waymeet.node.beacon import WantedPorts
 from waymeet.node.definition import NodeDefinition
 from waymeet.node.host import run_nodes
+from waymeet.node.probing import ProbeRules
 from waymeet.settings import Settings
+from waymeet.settings.types import ProbeSettings
 
 _log = logging.getLogger(__name__)
 
@@ -57,6 +59,19 @@ def definitions(settings: Settings, url: str, token: str) -> list[NodeDefinition
             programs=programs,
             ports=node.port_range,
             beacon_ports=WantedPorts(node.beacon.udp_port, node.beacon.tcp_port),
+            probing=_probing(node.probe),
         )
         for node in settings.nodes
     ]
+
+
+def _probing(chosen: ProbeSettings) -> ProbeRules | None:
+    if not chosen.enabled:
+        return None
+    return ProbeRules(
+        allow_private=chosen.allow_private,
+        budget_seconds=chosen.budget_ms / 1000,
+        samples=chosen.samples,
+        tcp_ports=chosen.tcp_ports,
+        per_second=chosen.per_second,
+    )

@@ -13,8 +13,8 @@ IPV6_BITS = 48
 _NAT64 = IPv6Network("64:ff9b::/96")
 _NEWER_DOCUMENTATION = IPv6Network("3fff::/20")
 """RFC 9637; the standard library learns of it with Python 3.13 only."""
-_RELAYS_TO_6TO4 = IPv4Network("192.88.99.0/24")
-"""Anycast, and given up (RFC 7526): whatever answers there is no player."""
+_NO_PLAYERS = (IPv4Network("192.0.0.0/24"), IPv4Network("192.88.99.0/24"))
+"""For protocols (RFC 6890), and for the relays of 6to4, given up (RFC 7526). Releases of Python differ about them."""
 _THIS_NETWORK = IPv4Network("0.0.0.0/8")
 
 
@@ -46,7 +46,7 @@ def is_public(address: Address) -> bool:
             return is_public(inner)
         if address.is_site_local or address.teredo is not None or address in _NEWER_DOCUMENTATION:
             return False
-    elif address in _RELAYS_TO_6TO4:
+    elif any(address in network for network in _NO_PLAYERS):
         return False
     return address.is_global and not address.is_multicast and not address.is_reserved
 

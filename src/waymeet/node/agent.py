@@ -34,6 +34,7 @@ from waymeet.model.node_messages import (
 )
 from waymeet.model.servers import EndReason, ServerPhase, ServerReport
 from waymeet.node.definition import NodeDefinition
+from waymeet.node.probing import ProbeQuestions, Prober
 from waymeet.node.reconnecting import SOUND_SECONDS, Ending, Reconnecting, ending_of
 from waymeet.node.wanted import Wanted
 from waymeet.wire import MESSAGE_BYTES, decode_to_node, encode, in_parts
@@ -77,6 +78,7 @@ class Agent:
         reconnecting: Reconnecting,
         settings: AgentSettings | None = None,
         beacon: BeaconPorts | None = None,
+        prober: Prober | None = None,
     ) -> None:
         self._definition = definition
         self._driver = driver
@@ -84,6 +86,7 @@ class Agent:
         self._reconnecting = reconnecting
         self._settings = settings or AgentSettings()
         self._beacon = beacon
+        self._prober = prober
         self._wanted = Wanted()
         self._reports: Mapping[str, ServerReport] = {}
         self._met = False
@@ -111,11 +114,15 @@ class Agent:
         """
         await self._driver.open()
         try:
+            if self._prober is not None:
+                self._prober.open()
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._tend())
                 tasks.create_task(self._stay_connected())
             raise AssertionError("unreachable: both tasks go on for ever")
         finally:
+            if self._prober is not None:
+                self._prober.close()
             await self._driver.close()
 
     async def stop_servers(self, grace_seconds: float) -> None:
@@ -285,20 +292,26 @@ class Agent:
         raise next(filter(None, (task.exception() for task in done)))
 
     async def _listen(self, connection: ClientConnection) -> NoReturn:
-        while True:
-            match decode_to_node(await connection.recv()):
-                case WantedPart() as message:
-                    self._wanted.begin(message)
-                case WantedFull() as message:
-                    self._wanted.replace(message)
-                    self._stirred.set()
-                case WantedDelta() as message:
-                    self._wanted.apply(message)
-                    self._stirred.set()
-                case Question() as message:
-                    await self._send(connection, await self._answer(message))
-                case Welcome():
-                    raise Invalid({"type": "welcome came twice"})
+        probes = ProbeQuestions(self._prober, lambda answer: self._send(connection, answer))
+        try:
+            while True:
+                match decode_to_node(await connection.recv()):
+                    case WantedPart() as message:
+                        self._wanted.begin(message)
+                    case WantedFull() as message:
+                        self._wanted.replace(message)
+                        self._stirred.set()
+                    case WantedDelta() as message:
+                        self._wanted.apply(message)
+                        self._stirred.set()
+                    case Question(kind=QuestionKind.PROBE) as message:
+                        probes.take(message)
+                    case Question() as message:
+                        await self._send(connection, await self._answer(message))
+                    case Welcome():
+                        raise Invalid({"type": "welcome came twice"})
+        finally:
+            await probes.close()
 
     async def _answer(self, question: Question) -> Answer:
         try:
@@ -359,6 +372,7 @@ class Agent:
             images=self._driver.images,
             version=waymeet.__version__,
             beacon=self._beacon,
+            probes=self._prober is not None and self._prober.able,
         )
 
 

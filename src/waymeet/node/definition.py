@@ -10,6 +10,7 @@ from waymeet.drivers.process import DEFAULT_PORTS, Program
 from waymeet.model.location import Location
 from waymeet.model.node_messages import Role
 from waymeet.node.beacon import WantedPorts
+from waymeet.node.probing import ProbeRules
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,8 @@ class NodeDefinition:
     """Ports that its servers may be given. Nodes of one process may share a range."""
     beacon_ports: WantedPorts = WantedPorts()
     """For a node with the role `beacon`."""
+    probing: ProbeRules | None = ProbeRules()
+    """How it measures round-trip times to players; `None`: not at all."""
 
     @property
     def connect_url(self) -> str:

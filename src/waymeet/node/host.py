@@ -18,6 +18,7 @@ from waymeet.model.node_messages import BeaconPorts, Role
 from waymeet.node.agent import Agent
 from waymeet.node.beacon import open_beacon
 from waymeet.node.definition import NodeDefinition
+from waymeet.node.probing import Prober
 from waymeet.node.reconnecting import Reconnecting
 
 log = logging.getLogger(__name__)
@@ -98,6 +99,7 @@ async def _host(
             clock=clock,
             reconnecting=Reconnecting(rng),
             beacon=beacons.get(definition.name),
+            prober=None if definition.probing is None else Prober(definition.probing, clock, rng),
         )
         for definition in definitions
     ]

@@ -1,0 +1,141 @@
+"""Probing: echo requests to each address, connections where those stay unanswered, all within one time budget."""
+
+import asyncio
+import socket
+from collections.abc import Sequence
+from dataclasses import dataclass
+from random import Random
+
+from waymeet.model.instant import Clock
+from waymeet.model.latency import ProbeResult
+from waymeet.model.networks import Address
+from waymeet.node.probing.icmp import Echoes, family_of, open_icmp
+from waymeet.node.probing.limits import ProbeLimits
+from waymeet.node.probing.targets import target
+from waymeet.node.probing.tcp import connect_ms
+
+AT_ONCE = 64
+"""Addresses under way."""
+MOST_ADDRESSES = 64
+"""Of one question; further ones are left out."""
+SPACING_SECONDS = 0.01
+"""Between two requests to one address: a queue that one of them stood in should be shorter for the next."""
+PATIENCE = 0.35
+"""The part of the budget after which an address that has not answered is tried by TCP. A player on the other side of the
+world has answered by then; the rest is enough to go there by TCP."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeRules:
+    """What the operator decides about probing from this node."""
+
+    allow_private: bool = False
+    budget_seconds: float = 0.25
+    samples: int = 3
+    tcp_ports: tuple[int, ...] = (443, 80)
+    per_second: float = 100.0
+
+
+class Prober:
+    """Measures round-trip times from this machine. `open` it in the event loop that is to use it."""
+
+    def __init__(self, rules: ProbeRules, clock: Clock, rng: Random) -> None:
+        self._rules = rules
+        self._clock = clock
+        self._rng = rng
+        self._limits = ProbeLimits(at_once=AT_ONCE, per_second=rules.per_second)
+        self._echoes: dict[socket.AddressFamily, Echoes] = {}
+
+    def open(self) -> None:
+        """Open the sockets that this process may have; without any, TCP is left."""
+        loop = asyncio.get_running_loop()
+        for family in (socket.AF_INET, socket.AF_INET6):
+            opened = open_icmp(family)
+            if opened is not None:
+                echoes = self._echoes[family] = Echoes(*opened, self._clock, self._rng)
+                loop.add_reader(echoes.socket, echoes.on_readable)
+
+    @property
+    def able(self) -> bool:
+        """Whether anything can be measured. True also where TCP alone is left."""
+        return bool(self._echoes or self._rules.tcp_ports)
+
+    async def probe(self, addresses: Sequence[str]) -> tuple[ProbeResult, ...]:
+        """What was found out about each address, within the budget.
+
+        Left out: those that may not be probed, and those beyond the limits. An address that stays silent has no samples.
+        """
+        results = await asyncio.gather(*(self._probe_one(address) for address in addresses[:MOST_ADDRESSES]))
+        return tuple(result for result in results if result is not None)
+
+    def close(self) -> None:
+        """Close the sockets. Repeatable."""
+        loop = asyncio.get_running_loop()
+        for echoes in self._echoes.values():
+            loop.remove_reader(echoes.socket)
+            echoes.close()
+        self._echoes.clear()
+
+    async def _probe_one(self, text: str) -> ProbeResult | None:
+        address = target(text, allow_private=self._rules.allow_private)
+        if address is None or not self._limits.admit(address, self._clock.monotonic()):
+            return None
+        try:
+            echoed: list[float] = []
+            connected: list[float] = []
+            answered = asyncio.Event()
+            echoes = self._echoes.get(family_of(address))
+            try:
+                async with asyncio.timeout(self._rules.budget_seconds), asyncio.TaskGroup() as tasks:
+                    if echoes is not None:
+                        tasks.create_task(self._echo(echoes, address, echoed, answered))
+                    tasks.create_task(self._connect(address, connected, answered, at_once=echoes is None))
+            except TimeoutError:
+                pass  # What came by now is what there is.
+            # Never both in one result: a connection takes the other side longer than an echo.
+            return ProbeResult(text, tuple(echoed or connected))
+        finally:
+            self._limits.done()
+
+    async def _echo(self, echoes: Echoes, address: Address, samples: list[float], answered: asyncio.Event) -> None:
+        """Until every request has its answer."""
+        numbers: list[int] = []
+        complete = asyncio.Event()
+
+        def take(ms: float) -> None:
+            samples.append(ms)
+            answered.set()
+            if len(samples) == self._rules.samples:
+                complete.set()
+
+        try:
+            for turn in range(self._rules.samples):
+                if turn:
+                    await asyncio.sleep(SPACING_SECONDS)
+                number = echoes.send(address, take)
+                if number is None:
+                    return
+                numbers.append(number)
+            await complete.wait()
+        finally:
+            for number in numbers:
+                echoes.forget(number)
+
+    async def _connect(self, address: Address, samples: list[float], answered: asyncio.Event, *, at_once: bool) -> None:
+        """Nothing, when an echo request is answered in good time; else one connection to each port."""
+        if not at_once:
+            try:
+                async with asyncio.timeout(self._rules.budget_seconds * PATIENCE):
+                    await answered.wait()
+                return
+            except TimeoutError:
+                pass
+
+        async def connect(port: int) -> None:
+            ms = await connect_ms(address, port, self._clock)
+            if ms is not None:
+                samples.append(ms)
+
+        async with asyncio.TaskGroup() as tasks:
+            for port in self._rules.tcp_ports:
+                tasks.create_task(connect(port))
