@@ -11,8 +11,16 @@ import pytest
 
 from tests import postgres
 
-# Time limits per example would fail on a loaded machine and say nothing about the code.
-hypothesis.settings.register_profile("waymeet", deadline=None, print_blob=True)
+# Time limits would fail on a loaded machine and say nothing about the code. The same examples in every run, so that a
+# failure is everybody's; `pytest --hypothesis-profile=explore` looks for new ones.
+for _profile, _same_examples in (("waymeet", True), ("explore", False)):
+    hypothesis.settings.register_profile(
+        _profile,
+        derandomize=_same_examples,
+        deadline=None,
+        suppress_health_check=[hypothesis.HealthCheck.too_slow],
+        print_blob=True,
+    )
 hypothesis.settings.load_profile("waymeet")
 
 _RUN_DIRECTORY = "WAYMEET_TEST_RUN"

@@ -17,7 +17,7 @@ class Gate:
 
     @property
     def end(self) -> str:
-        """Arguments for a game server that ends by itself once this is open."""
+        """Arguments for the echo server that make it end by itself once this is open, and close this as it does."""
         return f"--exit-when-file {shlex.quote(str(self.path))}"
 
     def open(self) -> None:

@@ -10,15 +10,16 @@ import pwd
 import select
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from tests.ports import PortWindow
+
 USER = "waymeet"
-START_SECONDS = 60
+START_SECONDS = 100
 
 # Small, because two cores share it with the tests; many connections, because each store under test has its own pool.
 # fsync is off: the cluster never outlives the run, so a power cut has nothing to lose.
@@ -66,6 +67,7 @@ def cluster() -> Iterator[str]:
     binaries = programs()
     owner = _owner()
     directory = Path(tempfile.mkdtemp(prefix="waymeet-postgres-"))
+    window = PortWindow()
     try:
         if owner is not None:
             os.chown(directory, owner.pw_uid, owner.pw_gid)
@@ -92,7 +94,7 @@ def cluster() -> Iterator[str]:
         )
         if made.returncode != 0:
             raise Unavailable(f"initdb failed: {made.stderr.strip()}")
-        port = _free_port()
+        port = window.take()
         options = [part for name, value in _OPTIONS.items() for part in ("-c", f"{name}={value}")]
         # In the foreground and bound to this process's life, so that even `kill -9` of it leaves no server behind.
         server = subprocess.Popen(
@@ -127,8 +129,9 @@ def cluster() -> Iterator[str]:
         finally:
             # Immediate shutdown: the data goes away anyway.
             server.send_signal(signal.SIGQUIT)
-            server.wait(timeout=30)
+            server.wait(timeout=START_SECONDS)
     finally:
+        window.release()
         shutil.rmtree(directory, ignore_errors=True)
 
 
@@ -168,13 +171,6 @@ def _as(owner: pwd.struct_passwd | None) -> list[str]:
     if owner is None:
         return []
     return ["setpriv", f"--reuid={owner.pw_uid}", f"--regid={owner.pw_gid}", "--clear-groups"]
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def main() -> None:

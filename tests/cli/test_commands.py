@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from tests.polling import eventually
+from tests.polling import GENEROUS_SECONDS, eventually
+from tests.ports import PortWindow
 from waymeet.cli.app import app
 from waymeet.cli.programs import choose_nodes
 from waymeet.cli.up import banner, kept_token
@@ -35,7 +36,7 @@ def waymeet(*arguments: str, home: Path, **environment: str) -> subprocess.Compl
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=GENEROUS_SECONDS,
         env=inherited | {"HOME": str(home), "NO_COLOR": "1", "COLUMNS": "120"} | environment,
     )
 
@@ -107,12 +108,15 @@ class TestTokens:
 class TestUp:
     def test_second_one_on_the_same_directory_is_refused(self, tmp_path: Path) -> None:
         # Only the lock matters here; whether the first one ever gets ready does not.
-        with subprocess.Popen(
-            [sys.executable, "-m", "waymeet.cli", "up", "--data", str(tmp_path), "--port", "1"],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            env=os.environ | {"WAYMEET_LOG_LEVEL": "error"},
-        ) as first:
+        with (
+            PortWindow() as ports,
+            subprocess.Popen(
+                [sys.executable, "-m", "waymeet.cli", "up", "--data", str(tmp_path), "--port", str(ports.take())],
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                env=os.environ | {"WAYMEET_LOG_LEVEL": "error"},
+            ) as first,
+        ):
             try:
                 lock = tmp_path / "run" / "up.lock"
                 eventually(lambda: lock.exists() and lock.read_text().strip() == str(first.pid))

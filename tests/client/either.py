@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from tests.polling import GENEROUS_SECONDS
 from waymeet.client import AsyncClient, AsyncGameServer, Client, GameServer, GameServerAccess
 
 
@@ -52,6 +53,7 @@ async def _awaited(value: Any) -> Any:
 @contextmanager
 def either_client(kind: str, url: str, token: str | None = "secret", **options: Any) -> Iterator[Either]:
     clock = HandClock()
+    options.setdefault("timeout", GENEROUS_SECONDS)
     if kind == "blocking":
         with Client(url, token, monotonic=clock.monotonic, sleep=clock.sleep, **options) as client:
             yield Either(client, _settled, clock)

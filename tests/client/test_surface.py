@@ -8,6 +8,7 @@ from types import ModuleType
 import pytest
 
 import waymeet.client
+from tests.polling import GENEROUS_SECONDS
 from waymeet.client import AsyncClient, AsyncGameServer, Client, GameServer, Webhook
 from waymeet.client.client import ClientCalls
 from waymeet.client.operation import Group, listing, operation
@@ -57,7 +58,9 @@ def test_a_bound_call_shows_its_signature_and_documentation() -> None:
 
 def test_nothing_else_of_ours_and_nothing_heavy_is_imported() -> None:
     program = "import sys, waymeet.client; print('\\n'.join(sys.modules))"
-    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
+    result = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=GENEROUS_SECONDS
+    )
     loaded = set(result.stdout.split())
     ours = {name for name in loaded if name.split(".")[0] == "waymeet"}
     assert {name for name in ours if not name.startswith("waymeet.client")} == {"waymeet"}

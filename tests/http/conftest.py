@@ -16,7 +16,7 @@ from prometheus_client import CollectorRegistry
 from starlette.types import ASGIApp
 
 from tests.http.table import ENDPOINTS, KEY, KnownKeys, echo_socket
-from tests.polling import eventually
+from tests.polling import GENEROUS_SECONDS, eventually
 from waymeet.clock import SystemClock
 from waymeet.http.application import create_app
 from waymeet.http.endpoint import Endpoint
@@ -39,11 +39,11 @@ class Running:
 
     def client(self, key: str | None = KEY) -> httpx.Client:
         headers = {} if key is None else {"authorization": f"token {key}"}
-        return httpx.Client(base_url=self.url, headers=headers, timeout=20, trust_env=False)
+        return httpx.Client(base_url=self.url, headers=headers, timeout=GENEROUS_SECONDS, trust_env=False)
 
     def raw(self, sent: bytes, *, half_close: bool = True) -> bytes:
         """Sends bytes as they are, then by default nothing more; everything that comes back until the server closes."""
-        with socket.create_connection(("127.0.0.1", self.port), timeout=20) as connection:
+        with socket.create_connection(("127.0.0.1", self.port), timeout=GENEROUS_SECONDS) as connection:
             # The server may refuse, and even close, before it has read everything.
             with suppress(OSError):
                 connection.sendall(sent)
@@ -100,7 +100,7 @@ def running(
         yield Running(port, server, thread)
     finally:
         server.should_exit = True
-        thread.join(timeout=20)
+        thread.join(timeout=GENEROUS_SECONDS)
         assert not thread.is_alive(), "the server did not stop"
 
 

@@ -16,7 +16,7 @@ from websockets.sync.client import connect
 
 from tests.http.conftest import Running, running
 from tests.http.table import ENDPOINTS, KEY, KnownKeys
-from tests.polling import eventually
+from tests.polling import GENEROUS_SECONDS, eventually
 from waymeet.clock import SystemClock
 from waymeet.http.application import create_app
 from waymeet.http.call import Call
@@ -28,7 +28,7 @@ class TestWebSockets:
     def test_messages_go_both_ways(self, served: Running) -> None:
         with connect(f"ws://127.0.0.1:{served.port}/echo/socket") as socket:
             socket.send("hello")
-            assert socket.recv(timeout=20) == "hello"
+            assert socket.recv(timeout=GENEROUS_SECONDS) == "hello"
 
     def test_an_unknown_path_is_a_404_in_json(self, served: Running) -> None:
         with pytest.raises(websockets.exceptions.InvalidStatus) as refused, connect(f"ws://127.0.0.1:{served.port}/no"):
@@ -77,10 +77,10 @@ def test_two_servers_share_a_socket() -> None:
     key = {"authorization": KEY}
     assert httpx.get(url, headers=key, trust_env=False).status_code == 200
     servers[0].should_exit = True
-    threads[0].join(20)
+    threads[0].join(GENEROUS_SECONDS)
     assert httpx.get(url, headers=key, trust_env=False).status_code == 200
     servers[1].should_exit = True
-    threads[1].join(20)
+    threads[1].join(GENEROUS_SECONDS)
     with pytest.raises(httpx.ConnectError):
         httpx.get(url, trust_env=False)
 
@@ -90,7 +90,7 @@ def test_a_request_under_way_is_answered_before_the_server_stops() -> None:
 
     async def wait(call: Call[None, None]) -> dict[str, str]:
         began.set()
-        await asyncio.to_thread(go_on.wait, 20)
+        await asyncio.to_thread(go_on.wait, GENEROUS_SECONDS)
         return {"done": "yes"}
 
     slow: Endpoint[Any, Any] = Endpoint(
@@ -104,16 +104,16 @@ def test_a_request_under_way_is_answered_before_the_server_stops() -> None:
         access=Access.PUBLIC,
     )
     answers: list[httpx.Response] = []
-    with running(endpoints=[slow], settings=ServerSettings(graceful_seconds=20)) as server:
+    with running(endpoints=[slow], settings=ServerSettings(graceful_seconds=int(GENEROUS_SECONDS))) as server:
         asking = threading.Thread(
-            target=lambda: answers.append(httpx.get(server.url + "/slow", timeout=20, trust_env=False))
+            target=lambda: answers.append(httpx.get(server.url + "/slow", timeout=GENEROUS_SECONDS, trust_env=False))
         )
         asking.start()
-        assert began.wait(20)
+        assert began.wait(GENEROUS_SECONDS)
         server.server.should_exit = True
         go_on.set()
-        asking.join(20)
-        server.thread.join(20)
+        asking.join(GENEROUS_SECONDS)
+        server.thread.join(GENEROUS_SECONDS)
     assert [answer.json() for answer in answers] == [{"done": "yes"}]
 
 

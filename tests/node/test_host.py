@@ -14,6 +14,7 @@ import pytest
 from tests.drivers.backends import SPEC, ProcessBackend
 from tests.node.fakes import Conversation, FakeControlPlane, control_plane
 from tests.polling import eventually, eventually_async
+from tests.ports import PortWindow
 from waymeet.model.node_messages import WantedFull
 from waymeet.model.servers import EndReason, ServerPhase
 
@@ -27,13 +28,14 @@ from waymeet.drivers.process import Program
 from waymeet.model.location import Location
 from waymeet.node import NodeDefinition, run_nodes
 
-url, directory, stop_servers, lifeline = sys.argv[1:]
+url, directory, stop_servers, lifeline, first_port, behind_last_port = sys.argv[1:]
 run_nodes(
     [
         NodeDefinition(
             name=name, control_plane_url=url, token="secret", address="127.0.0.1",
             location=Location("", "", "", "", "", 0.0, 0.0), data_directory=Path(directory) / name,
             programs={"waymeet/echo": Program(("{python}", "-m", "waymeet.samples.echo"))},
+            ports=range(int(first_port), int(behind_last_port)),
         )
         for name in ("one", "two")
     ],
@@ -63,11 +65,13 @@ def nodes(
 ) -> Iterator[tuple["subprocess.Popen[bytes]", IO[bytes]]]:
     """The process with both nodes, and the writing end of its lifeline."""
     reading, writing = os.pipe()
+    ports = PortWindow()
+    bounds = [str(ports.ports.start), str(ports.ports.stop)]
     process = subprocess.Popen(
-        [sys.executable, "-c", NODES, plane.url, str(directory), on_stop, str(reading)], pass_fds=[reading]
+        [sys.executable, "-c", NODES, plane.url, str(directory), on_stop, str(reading), *bounds], pass_fds=[reading]
     )
     os.close(reading)
-    with os.fdopen(writing, "wb") as lifeline:
+    with ports, os.fdopen(writing, "wb") as lifeline:
         try:
             yield process, lifeline
         finally:

@@ -10,6 +10,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
+from tests.polling import GENEROUS_SECONDS
 from waymeet.model.errors import Unavailable
 from waymeet.store import migrate
 
@@ -82,7 +83,7 @@ def test_two_processes_that_migrate_at_once_both_succeed(empty_url: str) -> None
         assert process.stdin is not None
         process.stdin.write(empty_url)
         process.stdin.close()
-    assert [process.wait(60) for process in both] == [0, 0]
+    assert [process.wait(GENEROUS_SECONDS) for process in both] == [0, 0]
     assert tables(empty_url) >= _TABLES
 
 

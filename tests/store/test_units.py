@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from tests.polling import eventually_async
+from tests.polling import GENEROUS_SECONDS, eventually_async
 from tests.stores import Store
 from waymeet.accounts.types import Organisation
 from waymeet.model.errors import NotFound
@@ -107,7 +107,7 @@ async def test_a_scan_sees_one_state_of_the_whole_database(store: Store) -> None
         before = await tx.accounts.find_organisation("late") is not None
         if tx.connection.dialect == "sqlite":
             # Scans run on a thread there, and units never wait; so wait for the writer as a thread may.
-            asyncio.run_coroutine_threadsafe(add(store, "late"), loop).result(20)
+            asyncio.run_coroutine_threadsafe(add(store, "late"), loop).result(GENEROUS_SECONDS)
         else:
             await add(store, "late")
         return before, await tx.accounts.find_organisation("late") is not None

@@ -2,24 +2,26 @@
 
 import socket
 
+from tests.polling import eventually
 from waymeet.client import Session
 
-PATIENCE_SECONDS = 1.0
+RESEND_SECONDS = 1.0
 
 
-def is_answered(host: str, port: int, payload: bytes = b"hello", *, tries: int = 3) -> bool:
-    """Whether the echo server there sends a datagram back. Datagrams may get lost, so it is asked a few times."""
+def is_answered(host: str, port: int, payload: bytes = b"hello") -> bool:
+    """True once the echo server there has sent a datagram back. Datagrams may get lost, so it is asked again."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as player:
-        player.settimeout(PATIENCE_SECONDS)
+        player.settimeout(RESEND_SECONDS)
         player.connect((host, port))
-        for _ in range(tries):
+
+        def answered() -> bool:
             try:
                 player.send(payload)
-                if player.recv(2048) == payload:
-                    return True
+                return player.recv(2048) == payload
             except (TimeoutError, ConnectionRefusedError):
-                continue
-    return False
+                return False
+
+        return eventually(answered)
 
 
 def address_of(session: Session) -> tuple[str, int]:

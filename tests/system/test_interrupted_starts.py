@@ -35,6 +35,8 @@ def test_every_server_starts_exactly_once(installation: Installation) -> None:
             node.process.wait()
             node = installation.node()
         found = [client.sessions.wait_until_ready(session_id) for session_id in sessions]
+    # Once more after all of them have become ready: each is seen at least once.
+    census.take()
     deployments = {deployment_of(session) for session in found}
     assert len(deployments) == len(sessions)
     assert set(installation.game_servers()) == deployments

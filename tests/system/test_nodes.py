@@ -14,9 +14,11 @@ from waymeet.client import DeploymentStatus, SessionStatus
 
 
 @pytest.fixture
-def apart(tmp_path: Path) -> Iterator[tuple[Installation, Program]]:
-    """A control plane, and a node that is connected to it; the node may be away for two seconds."""
-    settings = "[deployments]\nnode_lost_seconds = 2"
+def apart(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Installation, Program]]:
+    """A control plane, and a node that is connected to it; the node may be away for an hour, or as many seconds as asked
+    for.
+    """
+    settings = f"[deployments]\nnode_lost_seconds = {getattr(request, 'param', 3600)}"
     nodes = [node_table("montreal", "127.0.0.2")]
     with Installation(tmp_path, settings=settings, nodes=nodes) as installation:
         installation.serve()
@@ -51,6 +53,7 @@ def test_stops_its_servers_when_asked_to(apart: tuple[Installation, Program]) ->
     assert installation.client.sessions.get(session.session_id).status == SessionStatus.TERMINATED
 
 
+@pytest.mark.parametrize("apart", [2], indirect=True)
 def test_away_for_too_long(apart: tuple[Installation, Program]) -> None:
     installation, node = apart
     session = play(installation.client)

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from tests.conftest import missing
-from tests.polling import eventually
+from tests.polling import GENEROUS_SECONDS, eventually
 from tests.restartable_postgres import RestartablePostgres
 from tests.system.games import deployment_of, play, register, running_deployments, seat
 from tests.system.installation import TOKEN, Installation, node_table
@@ -20,7 +20,7 @@ from waymeet.client import Client, SessionStatus, Unavailable
 def assert_unavailable(installation: Installation, method: str, path: str, body: object = None) -> None:
     """503 with a `Retry-After` in whole seconds, and a message."""
     with httpx.Client(base_url=installation.url, headers={"Authorization": f"token {TOKEN}"}) as http:
-        answer = http.request(method, path, json=body, timeout=30)
+        answer = http.request(method, path, json=body, timeout=GENEROUS_SECONDS)
     assert answer.status_code == 503, answer.text
     assert int(answer.headers["retry-after"]) >= 1
     assert answer.json()["message"]
@@ -49,14 +49,14 @@ def test_postgres_stops_and_starts_again(tmp_path: Path, restartable_postgres: R
             "/v1/session",
             {"app_name": "arena", "version_name": "1.0", "ip_list": ["203.0.113.7"]},
         )
-        readiness = httpx.get(f"{installation.url}/readyz", timeout=30)
+        readiness = httpx.get(f"{installation.url}/readyz", timeout=GENEROUS_SECONDS)
         assert readiness.status_code == 503
         assert readiness.json()["checks"]["store"] != "ok"
         assert client.is_alive()
-        eventually(lambda: program.output.count("deadlines could not be checked") >= LOOKS_MISSED, seconds=60)
+        eventually(lambda: program.output.count("deadlines could not be checked") >= LOOKS_MISSED)
         assert is_answered(*address_of(before))
         restartable_postgres.start()
-        eventually(client.is_ready, seconds=60)
+        eventually(client.is_ready)
         assert client.sessions.get(before.session_id).status == SessionStatus.READY
         # Everything works again: seating, the node's wanted state, and its reports.
         register(client, "2.0")

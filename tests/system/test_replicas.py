@@ -8,7 +8,7 @@ import pytest
 
 from tests.polling import eventually
 from tests.system.games import deployment_of, play, register, running_deployments, seat
-from tests.system.installation import Installation, free_port, node_table
+from tests.system.installation import Installation, node_table
 from tests.system.players import address_of, is_answered
 from waymeet.client import Client
 
@@ -20,7 +20,7 @@ class Replicas:
 
     def __init__(self, installation: Installation) -> None:
         self.installation = installation
-        self.port_b = free_port()
+        self.port_b = installation.free_port()
         self.program_a = installation.serve()
         self.program_b = installation.serve(self.port_b)
         self.a = installation.client

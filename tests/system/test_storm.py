@@ -16,7 +16,7 @@ from waymeet.client import ApiError, Client, ClientError, DeploymentStatus, Serv
 SOCKETS = 4
 CLIENTS = 3
 LONGEST_MOMENT_SECONDS = 0.7
-SETTLED_SECONDS = 20.0
+SETTLED_SECONDS = 200.0
 
 VICTIMS = (
     Role.CONTROL_PLANE,

@@ -29,7 +29,7 @@ def test_from_ready_to_nothing_left(tmp_path: Path, database_url: str, number: s
         assert list(installation.game_servers()) == [request_id]
         # To the whole group, as a terminal sends Ctrl-C.
         os.killpg(program.process.pid, number)
-        assert program.wait(17) == 0
+        assert program.wait() == 0
         installation.assert_nothing_left()
 
 

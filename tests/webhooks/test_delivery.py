@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 import standardwebhooks
 
-from tests.polling import eventually_async
+from tests.polling import GENEROUS_SECONDS, eventually_async
 from tests.webhooks.outboxes import ORGANISATION, RULES, URL, Outbox
 from tests.webhooks.senders import BROKEN, OK, Answer, HangingSender, ScriptedSender, Sent
 from waymeet.model.errors import NotFound
@@ -256,7 +256,7 @@ async def test_a_loop_that_ends_releases_what_it_could_not_finish(outbox: Outbox
 
 async def test_a_loop_that_ends_lets_attempts_finish(outbox: Outbox) -> None:
     stuck = HangingSender()
-    loop = asyncio.create_task(outbox.loop(stuck, closing_seconds=20).run())
+    loop = asyncio.create_task(outbox.loop(stuck, closing_seconds=GENEROUS_SECONDS).run())
     delivery_id = await outbox.put("x")
 
     async def under_way() -> bool:
@@ -305,7 +305,7 @@ async def test_concurrent_enqueues_and_deliveries_of_one_object_strand_nothing(o
             await loop.deliver_due()
             await asyncio.sleep(0)
 
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(GENEROUS_SECONDS):
         await asyncio.gather(deliver(), *(outbox.put(f"{number}") for number in range(100)))
     kept = await outbox.all()
     assert {delivery.status for delivery in kept} == {DeliveryStatus.DELIVERED}

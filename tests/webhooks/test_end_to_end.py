@@ -6,7 +6,7 @@ import random
 import pytest
 import standardwebhooks
 
-from tests.polling import eventually_async
+from tests.polling import GENEROUS_SECONDS, eventually_async
 from tests.webhooks.outboxes import ORGANISATION, RULES, Outbox
 from tests.webhooks.receivers import receiving, status
 from waymeet.clock import SystemClock
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.anyio
 
 
 async def test_a_receiver_gets_all_in_order_and_can_check_who_sent_it(outbox: Outbox) -> None:
-    sender = HttpSender(timeout_seconds=10, concurrency=4, allow_private_targets=True)
+    sender = HttpSender(timeout_seconds=GENEROUS_SECONDS, concurrency=4, allow_private_targets=True)
     loop = WebhookLoop(outbox.store, outbox.store.bells, sender, SystemClock(), random.Random(1), RULES)
     secret = (await outbox.service.secret(ORGANISATION)).current
     async with receiving(status(200)) as receiver:

@@ -1,6 +1,7 @@
 """Requests to receivers on loopback, good and bad; and which addresses are never connected to."""
 
 import shutil
+import socket
 import ssl
 import subprocess
 from collections.abc import AsyncIterator
@@ -11,6 +12,7 @@ import httpcore
 import pytest
 
 from tests.conftest import missing
+from tests.polling import GENEROUS_SECONDS
 from tests.webhooks.receivers import babble, drip, hang, receiving, reset, status, talk_for_ever
 from waymeet.webhooks.network import CheckedNetwork, ForbiddenTarget
 from waymeet.webhooks.resolver import SystemResolver
@@ -33,13 +35,13 @@ class FakeResolver:
 
 @pytest.fixture
 async def sender(anyio_backend: str) -> AsyncIterator[HttpSender]:
-    made = HttpSender(timeout_seconds=10, concurrency=4, allow_private_targets=True)
+    made = HttpSender(timeout_seconds=GENEROUS_SECONDS, concurrency=4, allow_private_targets=True)
     yield made
     await made.close()
 
 
 def guarded(resolver: FakeResolver) -> HttpSender:
-    return HttpSender(timeout_seconds=10, concurrency=4, allow_private_targets=False, resolver=resolver)
+    return HttpSender(timeout_seconds=GENEROUS_SECONDS, concurrency=4, allow_private_targets=False, resolver=resolver)
 
 
 async def test_a_request_arrives_as_it_was_handed_over(sender: HttpSender) -> None:
@@ -110,8 +112,15 @@ async def test_nobody_listening_is_a_failure(sender: HttpSender) -> None:
     assert "cannot connect" in (reply.error or "")
 
 
-async def test_a_name_that_does_not_exist_is_a_failure(sender: HttpSender) -> None:
+async def test_a_name_that_does_not_exist_is_a_failure(anyio_backend: str) -> None:
+    class Unknown:
+        # Not the system's: that would ask name servers, which may be slow to answer, or not be there at all.
+        async def resolve(self, host: str, port: int) -> list[str]:
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    sender = HttpSender(timeout_seconds=GENEROUS_SECONDS, concurrency=4, allow_private_targets=True, resolver=Unknown())
     reply = await sender.post("http://nothing.invalid/hook", {}, b"{}")
+    await sender.close()
     assert "cannot be looked up" in (reply.error or "")
 
 
@@ -136,7 +145,7 @@ async def test_a_name_with_a_private_address_is_refused(anyio_backend: str) -> N
 @pytest.mark.parametrize("host", ["127.0.0.1", "[::1]", "2130706433", "0x7f.1", "127.1"])
 async def test_a_private_address_in_the_url_is_refused_in_every_notation(host: str, anyio_backend: str) -> None:
     async with receiving(status(200)) as receiver:
-        sender = HttpSender(timeout_seconds=10, concurrency=4, allow_private_targets=False)
+        sender = HttpSender(timeout_seconds=GENEROUS_SECONDS, concurrency=4, allow_private_targets=False)
         reply = await sender.post(f"http://{host}:{receiver.port}/hook", {}, b"{}")
         await sender.close()
     assert "allow_private_targets" in (reply.error or "")
@@ -173,7 +182,9 @@ async def test_the_address_that_was_checked_is_the_one_connected_to(anyio_backen
 async def test_a_later_address_is_tried_when_the_first_refuses(anyio_backend: str) -> None:
     async with receiving(status(200)) as receiver:
         resolver = FakeResolver([["127.0.0.2", "127.0.0.1"]])
-        sender = HttpSender(timeout_seconds=10, concurrency=4, allow_private_targets=True, resolver=resolver)
+        sender = HttpSender(
+            timeout_seconds=GENEROUS_SECONDS, concurrency=4, allow_private_targets=True, resolver=resolver
+        )
         reply = await sender.post(f"http://two.example:{receiver.port}/hook", {}, b"{}")
         await sender.close()
     assert reply.status_code == 200
@@ -215,7 +226,7 @@ async def test_certificates_are_checked_against_the_hosts_name(certificate: Path
             (None, "hook.example", False),
         ):
             sender = HttpSender(
-                timeout_seconds=10,
+                timeout_seconds=GENEROUS_SECONDS,
                 concurrency=4,
                 allow_private_targets=True,
                 resolver=FakeResolver([["127.0.0.1"]]),

@@ -21,6 +21,7 @@ DATAGRAM_BYTES = 65_535
 ARRIVAL_BYTES = socket.CMSG_SPACE(20)
 CONNECTIONS_AT_MOST = 256
 UNSENT_BYTES_AT_MOST = 64 * 1024
+FILE_CHECK_SECONDS = 0.02
 
 USAGE = """\
 usage: python -m waymeet.samples.echo [option value]...
@@ -29,7 +30,9 @@ usage: python -m waymeet.samples.echo [option value]...
   --udp PORT              answer UDP only
   --tcp PORT              answer TCP only
   --start-delay SECONDS   wait before binding the ports
+  --ready-when-file PATH  wait until PATH exists before binding the ports
   --exit-after SECONDS    end by itself that long after binding them
+  --exit-when-file PATH   end by itself once PATH exists, which is removed, so that a server started again stays
   --exit-code CODE        what to end with then (default 0)
 """
 
@@ -41,7 +44,9 @@ class Options:
         self.udp: list[int] = []
         self.tcp: list[int] = []
         self.start_delay = 0.0
+        self.ready_when_file: str | None = None
         self.exit_after: float | None = None
+        self.exit_when_file: str | None = None
         self.exit_code = 0
 
 
@@ -60,8 +65,12 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str]) -> Options:
             options.tcp.append(_port(value))
         elif option == "--start-delay":
             options.start_delay = float(value)
+        elif option == "--ready-when-file":
+            options.ready_when_file = value
         elif option == "--exit-after":
             options.exit_after = float(value)
+        elif option == "--exit-when-file":
+            options.exit_when_file = value
         elif option == "--exit-code":
             options.exit_code = int(value)
         elif option not in ("--port", "--udp"):
@@ -109,11 +118,13 @@ class Echo:
         self._poll.register(endpoint, select.POLLIN)
         kind[endpoint.fileno()] = endpoint
 
-    def run(self, deadline: float | None) -> None:
-        """Answer until `deadline` (monotonic seconds), or for ever."""
+    def run(self, deadline: float | None, until_file: str | None) -> None:
+        """Answer until `deadline` (monotonic seconds), or until the file is there, which is removed; or for ever."""
         while True:
-            wait_ms = None if deadline is None else max(0.0, deadline - time.monotonic()) * 1000
-            events = self._poll.poll(wait_ms)
+            wait = None if deadline is None else max(0.0, deadline - time.monotonic())
+            if until_file is not None:
+                wait = FILE_CHECK_SECONDS if wait is None else min(wait, FILE_CHECK_SECONDS)
+            events = self._poll.poll(None if wait is None else wait * 1000)
             for descriptor, event in events:
                 if descriptor in self._datagrams:
                     self._answer_datagrams(self._datagrams[descriptor])
@@ -122,6 +133,8 @@ class Echo:
                 else:
                     self._serve(descriptor, event)
             if deadline is not None and time.monotonic() >= deadline:
+                return
+            if until_file is not None and _removed(until_file):
                 return
 
     def _answer_datagrams(self, endpoint: socket.socket) -> None:
@@ -164,6 +177,15 @@ class Echo:
         if unsent:
             self._unsent[descriptor] = unsent
         self._poll.modify(descriptor, select.POLLOUT if unsent else select.POLLIN)
+
+
+def _removed(path: str) -> bool:
+    """Whether the file was there."""
+    try:
+        os.unlink(path)  # noqa: PTH108 - pathlib alone would take as long to import as all the rest
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def _bound(kind: socket.SocketKind, port: int) -> socket.socket:
@@ -211,6 +233,8 @@ def main(arguments: Sequence[str]) -> int:
         print(f"echo: no port given, and no ARBITRIUM_PORT_*_INTERNAL set\n\n{USAGE}", end="", file=sys.stderr)
         return 2
     time.sleep(options.start_delay)
+    while options.ready_when_file is not None and not os.access(options.ready_when_file, os.F_OK):
+        time.sleep(FILE_CHECK_SECONDS)
     echo = Echo()
     for bind, ports in ((echo.bind_udp, options.udp), (echo.bind_tcp, options.tcp)):
         for port in ports:
@@ -220,7 +244,8 @@ def main(arguments: Sequence[str]) -> int:
                 print(f"echo: cannot bind port {port}: {error.strerror}", file=sys.stderr)
                 return 1
     print(f"echo: answering on UDP {options.udp} and TCP {options.tcp}", flush=True)
-    echo.run(None if options.exit_after is None else time.monotonic() + options.exit_after)
+    deadline = None if options.exit_after is None else time.monotonic() + options.exit_after
+    echo.run(deadline, options.exit_when_file)
     print(f"echo: ending with {options.exit_code}", flush=True)
     return options.exit_code
 

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-PATIENCE_SECONDS = 20.0
+from tests.polling import GENEROUS_SECONDS
 
 
 class Api:
@@ -20,7 +20,7 @@ class Api:
         self.url = url
         self.authorization = authorization
         self.secrets = set() if secrets is None else secrets
-        self._http = httpx.Client(timeout=PATIENCE_SECONDS, trust_env=False)
+        self._http = httpx.Client(timeout=GENEROUS_SECONDS, trust_env=False)
 
     def call(
         self,
@@ -102,7 +102,7 @@ def check_manners(response: httpx.Response) -> None:
 
 def bare_call(url: str, method: str, target: str, headers: Mapping[str, str]) -> tuple[int, str]:
     """Status and body of a request with a target and headers that a careful client would not send."""
-    connection = HTTPConnection(urlsplit(url).netloc, timeout=PATIENCE_SECONDS)
+    connection = HTTPConnection(urlsplit(url).netloc, timeout=GENEROUS_SECONDS)
     try:
         connection.putrequest(method, target, skip_accept_encoding=True)
         for name, value in headers.items():

@@ -39,9 +39,7 @@ def _server(directory: Path, database_url: str = "") -> Iterator[Server]:
     game = Path(__file__).with_name("game.py")
     installation = Installation(
         directory,
-        # The others stay as they are, for the tests of the limits themselves.
-        settings="[limits]\ndeployment_create = 1000\n"
-        f'[programs."test/game"]\ncommand = ["{{python}}", "{game}"]\n'
+        settings=f'[programs."test/game"]\ncommand = ["{{python}}", "{game}"]\n'
         f'[programs."test/filled"]\ncommand = ["{{python}}", "{game}", "tag={{tag}}", "{{port:game}}", "{{address}}"]\n',
         # Each on an address of its own: by what is handed out one sees where a server runs.
         nodes=[

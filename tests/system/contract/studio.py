@@ -10,11 +10,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-import httpx
-
 from tests.polling import eventually
 from tests.system.contract.api import Api
 from tests.system.installation import Installation
+from tests.system.players import RESEND_SECONDS
 from waymeet.accounts.service import AccountService
 from waymeet.clock import SystemClock
 from waymeet.settings.types import SQLITE_FILE
@@ -133,7 +132,7 @@ class Studio:
         """A deployment that has become ready; its status."""
         return self.wait_for(self.deploy(app, **members), "READY")
 
-    def wait_for(self, request_id: str, status: str, seconds: float = 20.0) -> Any:
+    def wait_for(self, request_id: str, status: str) -> Any:
         found: list[Any] = []
 
         def so() -> bool:
@@ -141,7 +140,7 @@ class Studio:
             return bool(found[-1]["current_status"] == f"Status.{status}")
 
         try:
-            eventually(so, seconds=seconds)
+            eventually(so)
         except AssertionError:
             raise AssertionError(f"not {status}: {found[-1]}") from None
         return found[-1]
@@ -152,15 +151,9 @@ class Studio:
         self.wait_for(request_id, "TERMINATED")
 
     def running(self) -> list[Any]:
-        """The deployments list, all of it; after a moment when too much was listed just before."""
-        answer = eventually(lambda: found if (found := self._list()).status_code != 429 else None)
-        assert answer is not None
-        assert answer.status_code == 200, answer.text
-        listed: list[Any] = answer.json()["data"]
+        """The deployments list, all of it."""
+        listed: list[Any] = self.api.get("/v1/deployments", limit=100)["data"]
         return listed
-
-    def _list(self) -> httpx.Response:
-        return self.api.call("GET", "/v1/deployments", query={"limit": 100})
 
     def stop_everything(self) -> None:
         if ids := [deployment["request_id"] for deployment in self.running()]:
@@ -200,18 +193,20 @@ def ask(deployment: Any, payload: bytes = b"?", port: str = "game") -> Any:
 
 
 def talk(deployment: Any, payload: bytes, port: str = "game") -> bytes:
-    """A game server's answer to a datagram. Datagrams may get lost, so it is asked a few times."""
+    """A game server's answer to a datagram. Datagrams may get lost, so it is asked again."""
     address = (deployment["public_ip"], deployment["ports"][port]["external"])
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as player:
-        player.settimeout(2.0)
+        player.settimeout(RESEND_SECONDS)
         player.connect(address)
-        for _ in range(5):
+
+        def answer() -> bytes:
             try:
                 player.send(payload)
                 return player.recv(65_536)
             except (TimeoutError, ConnectionRefusedError):
-                continue
-    raise AssertionError(f"nobody answers on {address}")
+                return b""
+
+        return eventually(answer)
 
 
 def ids(entries: Sequence[Any], member: str = "request_id") -> list[str]:

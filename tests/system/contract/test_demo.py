@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.polling import GENEROUS_SECONDS
 from tests.system.contract.studio import Server, Studio
 
 UNKNOWN_KEY = "3f0e7c1a-5b1d-4c8e-9a67-2f6d1b0c9e11"
@@ -20,7 +21,7 @@ def tour(home: Path, *arguments: str, **environment: str) -> subprocess.Complete
         stderr=subprocess.STDOUT,
         text=True,
         check=False,
-        timeout=90,
+        timeout=GENEROUS_SECONDS,
         env=inherited | {"HOME": str(home), "NO_COLOR": "1", "COLUMNS": "200"} | environment,
     )
 

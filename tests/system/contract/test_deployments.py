@@ -315,7 +315,7 @@ class TestReadiness:
             session_id = studio.seat(app, webhook_url=hooks.url(f"{app}/session"))
             started[app] = (session_id, studio.deploy(app, webhook_url=hooks.url(f"{app}/deployment")))
         for app, (session_id, request_id) in started.items():
-            status = studio.wait_for(request_id, "ERROR", seconds=40)
+            status = studio.wait_for(request_id, "ERROR")
             assert_fits(status, STATUS)
             assert (status["running"], status["error"]) == (False, True)
             assert "15" in status["error_detail"]
@@ -385,6 +385,7 @@ class TestList:
         one = studio.run(arena, tags=["red", "big"])["request_id"]
         two = studio.run(arena, version_name="2.0", tags=["red big"])["request_id"]
         three = studio.deploy(quiz, tags=["blue"])
+        studio.wait_for(three, "DEPLOYING")
         studio.play(arena, PLAYER, PLAYER, PLAYER, deployment_request_id=one)
         studio.api.patch(f"/v1/deployments/{two}", {"is_joinable_by_session": False})
         created_at = {entry["request_id"]: entry["start_time"] for entry in studio.running()}

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.gate import Gate
 from tests.polling import eventually
 from tests.system.contract.hooks import Hooks
 from tests.system.contract.shapes import ERROR, METRICS, SESSION, STATUS, STOPPED, assert_fits
@@ -204,13 +205,19 @@ def test_crash_ends_the_deployment_and_tells_why(studio: Studio, hooks: Hooks) -
     assert studio.running() == []
 
 
-def test_crash_with_a_restart_policy_comes_back(studio: Studio) -> None:
-    app = studio.game(restart_policy="always")
+def test_crash_with_a_restart_policy_comes_back(studio: Studio, gate: Gate) -> None:
+    gate.open()
+    app = studio.game(restart_policy="always", arguments=gate.ready)
     session = studio.play(app)
     request_id = session["deployment"]["request_id"]
     before = studio.status(request_id)
+    gate.close()
     _fall(studio, request_id)
-    eventually(lambda: studio.status(request_id)["current_status"] != "Status.READY", every=0.002)
+    starting = studio.wait_for(request_id, "DEPLOYING")
+    assert (starting["running"], starting["error"]) == (False, False)
+    waiting = studio.session(session["session_id"])
+    assert (waiting["status"], waiting["linked"], waiting["ready"]) == ("Waiting", True, False)
+    gate.open()
     after = studio.wait_for(request_id, "READY")
     assert after["ports"] == before["ports"]
     again = studio.wait_for_session(session["session_id"], "Ready")
