@@ -277,12 +277,17 @@ class TestKeeper:
 
     async def test_programs_get_their_signals_as_usual(self, backend: ProcessBackend) -> None:
         driver = await backend.driver()
-        await driver.start(
-            backend.runs(
-                "studio/signals",
-                "print(*(line for line in open('/proc/self/status') if line.startswith(('SigIgn', 'SigBlk'))))",
-            )
+        spec = backend.runs(
+            "studio/signals",
+            "print(*(line for line in open('/proc/self/status') if line.startswith(('SigIgn', 'SigBlk'))))",
         )
+        # As in a job that a shell has put into the background, and a few more.
+        ignored_here = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGQUIT, signal.SIGUSR1)}
+        try:
+            await driver.start(spec)
+        finally:
+            for number, handler in ignored_here.items():
+                signal.signal(number, handler)
         await ended(driver)
         text = (await driver.logs(SPEC.key)).text
         masks = {line.split(":")[0].strip(): int(line.split()[1], 16) for line in text.splitlines() if "Sig" in line}

@@ -203,8 +203,11 @@ class Keeper:
             if os.getppid() != keeper:
                 os._exit(127)  # The keeper died before the kernel knew whom to tell.
             _signal.set_wakeup_fd(-1)
-            for number in _ADJUSTED_SIGNALS:
-                _signal.signal(number, _signal.SIG_DFL)
+            # Ours, those that the interpreter ignores, and those that whoever started the node did: a shell has the jobs
+            # in its background ignore SIGINT and SIGQUIT.
+            for number in _signal.valid_signals():
+                if _signal.getsignal(number) not in (_signal.SIG_DFL, None):
+                    _signal.signal(number, _signal.SIG_DFL)
             os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
             os.dup2(output, 1)
             os.dup2(output, 2)
@@ -415,15 +418,6 @@ def main() -> None:
 
 
 _ONE_LINE = {10: " ", 13: " "}
-_ADJUSTED_SIGNALS = (
-    _signal.SIGTERM,
-    _signal.SIGCHLD,
-    _signal.SIGINT,
-    _signal.SIGHUP,
-    # Ignored by the interpreter from its start.
-    _signal.SIGPIPE,
-    _signal.SIGXFSZ,
-)
 
 
 def _ignore(_number: int, _frame: object) -> None:
