@@ -66,6 +66,9 @@ class TestConcurrentCreates:
             await world.deployments.set_joinable(deployment.organisation, deployment.request_id, True)
         for each in replicas:
             await each.directory.refresh()
+            # Every replica knows the version now, so that what follows takes the short way where it can.
+            known = await each.seat(1)
+            await each.sessions.delete(known.organisation, known.session_id)
         sessions = await asyncio.gather(*(replicas[index % len(replicas)].seat(1) for index in range(200)))
         assert {session.status for session in sessions} == {SessionStatus.READY}
         assert [deployment.sockets_used for deployment in await world.every_deployment()] == [50] * 4

@@ -108,6 +108,8 @@ class Version:
     settings: VersionSettings
     created_at: Instant
     updated_at: Instant
+    settings_mark: str = field(default="", compare=False, repr=False)
+    """Of the stored settings: the same mark, the same settings. "" when it was not read from the store."""
 
     @property
     def deployable(self) -> bool:

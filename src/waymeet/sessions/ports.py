@@ -3,8 +3,9 @@
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol, TypeVar
 
+from waymeet.applications.types import Version
 from waymeet.deployments.ports import DeploymentTransaction, LinkedSessionRows
-from waymeet.model.ids import DeploymentId, OrganisationId, SessionId
+from waymeet.model.ids import DeploymentId, NodeName, OrganisationId, SessionId
 from waymeet.model.instant import Instant
 from waymeet.model.paging import Page, PageRequest
 from waymeet.sessions.types import SeatedSession, Session
@@ -16,6 +17,16 @@ class SessionRows(LinkedSessionRows, Protocol):
     """Sessions."""
 
     async def insert(self, session: Session) -> None: ...
+
+    async def insert_seated(
+        self, session: Session, version: Version, nodes: Sequence[NodeName], tags: Sequence[str]
+    ) -> Session | None:
+        """Take the session's seats on the best of these nodes' servers, and write it down as seated there: Ready where the
+        server is, otherwise Waiting. The session as it is then.
+
+        As `DeploymentRows.take_in_roomiest` without waiting, so `None` proves nothing. It is also `None` when the version
+        is no longer as it was read. A single statement: fit for `SessionStore.write_single`.
+        """
 
     async def find(self, organisation: OrganisationId, session_id: SessionId) -> SeatedSession | None:
         """A session and its deployment."""
@@ -54,6 +65,9 @@ class SessionTransaction(DeploymentTransaction, Protocol):
 
 class SessionStore(Protocol):
     async def write(self, unit: Callable[[SessionTransaction], Awaitable[Result]]) -> Result: ...
+
+    async def write_single(self, unit: Callable[[SessionTransaction], Awaitable[Result]]) -> Result:
+        """As `write`, for a unit that makes a single statement and wakes nobody; many of them share one commit."""
 
     async def read(self, unit: Callable[[SessionTransaction], Awaitable[Result]]) -> Result: ...
 

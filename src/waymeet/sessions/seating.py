@@ -58,7 +58,7 @@ class Seater:
         site = candidates.best_site
         if not site:
             return _unprocessable(no_room(candidates, version.settings.docker_image))
-        tags = _wanted_tags(request)
+        tags = wanted_tags(request)
         taken = await tx.deployments.take_in_roomiest(version.id, kind, site, seats, tags, wait=False)
         if taken is None:
             # Perhaps there is room, and others are just taking some of it.
@@ -81,7 +81,7 @@ class Seater:
         """
         await tx.deployments.lock_starts(version.id)
         settings = version.settings.sessions
-        seats, tags = seats_needed(settings.kind, len(request.players)), _wanted_tags(request)
+        seats, tags = seats_needed(settings.kind, len(request.players)), wanted_tags(request)
         rooms = await tx.locations.rooms()
         with_room = [node for node in candidates.fleet.nodes if node.name in rooms]
         near = self._near(version, candidates, with_room)
@@ -149,7 +149,8 @@ async def _seat_in_running(
     return None
 
 
-def _wanted_tags(request: SessionRequest) -> list[str]:
+def wanted_tags(request: SessionRequest) -> list[str]:
+    """Tags that a deployment must carry to take the group."""
     return [selector.tag for selector in request.selectors if not selector.tag_only]
 
 

@@ -19,8 +19,9 @@ from waymeet.model.instant import Clock, Instant
 from waymeet.model.paging import Page, PageRequest
 from waymeet.model.states import SessionKind, SessionStatus, move_session
 from waymeet.sessions.following import SESSION
+from waymeet.sessions.known_versions import KnownVersions
 from waymeet.sessions.ports import SessionStore, SessionTransaction
-from waymeet.sessions.seating import Seater, Seating
+from waymeet.sessions.seating import Seater, Seating, wanted_tags
 from waymeet.sessions.seeking import next_look
 from waymeet.sessions.types import SeatedSession, Session, SessionRequest, seats_needed
 from waymeet.sessions.webhook import SessionWebhook
@@ -51,6 +52,7 @@ class SessionService:
         self._geography = geography
         self._clock = clock
         self._rng = rng
+        self._known_versions = KnownVersions()
 
     async def create(self, organisation: OrganisationId, request: SessionRequest) -> Session:
         """Seat a group, and return its session.
@@ -69,12 +71,20 @@ class SessionService:
         fleet = self._directory.fleet
         choice = Candidates(fleet, request.players, request.wish.location, request.wish.filters)
 
+        session = await self._seat_quickly(organisation, request, choice)
+        if session is not None:
+            return session
+
         async def checked_version(tx: SessionTransaction, name: str | None = request.version) -> Version:
-            return _check_version(await tx.applications.find_version(organisation, request.application, name), request)
+            found = await tx.applications.find_version(organisation, request.application, name)
+            version = _check_version(found, request)
+            if request.deployment_id is None:
+                self._known_versions.remember(version)
+            return version
 
         async def write_down(tx: SessionTransaction, version: Version, seating: Seating, kind: SessionKind) -> Session:
             now = self._clock.now()
-            session = self._session(organisation, version, request, seating, kind, now)
+            session = _settled(self._session(organisation, version, request, kind, now), seating)
             await tx.sessions.insert(session)
             await self._webhook.queue(tx, SeatedSession(session, seating.deployment), now)
             return session
@@ -100,17 +110,34 @@ class SessionService:
         session = await self._store.write(at_once)
         return session if session is not None else await self._store.write(thoroughly)
 
+    async def _seat_quickly(
+        self, organisation: OrganisationId, request: SessionRequest, choice: Candidates
+    ) -> Session | None:
+        """The usual case in a single statement: free seats at the best location, for a version that is known.
+
+        `None` proves nothing: the seats may be gone, or others just be taking some, or the version have changed. The
+        ways that `create` goes then read everything afresh.
+        """
+        version = self._known_versions.find(organisation, request.application, request.version)
+        if version is None or request.deployment_id is not None or request.webhook_url or not choice.best_site:
+            return None
+        known, now = version, self._clock.now()
+
+        async def unit(tx: SessionTransaction) -> Session | None:
+            session = self._session(organisation, known, request, known.settings.sessions.kind, now)
+            return await tx.sessions.insert_seated(session, known, choice.best_site, wanted_tags(request))
+
+        return await self._store.write_single(unit)
+
     def _session(
         self,
         organisation: OrganisationId,
         version: Version,
         request: SessionRequest,
-        seating: Seating,
         kind: SessionKind,
         now: Instant,
     ) -> Session:
-        linked = seating.deployment is not None
-        retention_minutes = version.settings.sessions.session_max_duration
+        """A session that occupies its seats as soon as there is a deployment."""
         return Session(
             session_id=new_session_id(self._rng),
             organisation=organisation,
@@ -118,17 +145,16 @@ class SessionService:
             application_name=version.application_name,
             version_name=version.name,
             kind=kind,
-            status=seating.status,
-            deployment_id=seating.deployment.request_id if seating.deployment is not None else None,
-            seats=seats_needed(kind, len(request.players)) if linked else 0,
+            status=SessionStatus.INITIALIZING,
+            deployment_id=None,
+            seats=seats_needed(kind, len(request.players)),
             users=request.players,
             selectors=request.selectors,
             wish=request.wish,
             webhook_url=request.webhook_url,
-            error=seating.error,
-            retention_minutes=retention_minutes,
+            error=None,
+            retention_minutes=version.settings.sessions.session_max_duration,
             created_at=now,
-            due_at=next_look(seating.status, now, retention_minutes),
         )
 
     async def find(self, organisation: OrganisationId, text: str) -> SeatedSession:
@@ -269,6 +295,18 @@ class SessionService:
                 break
             last = page[-1].session.session_id
         return stopped
+
+
+def _settled(session: Session, seating: Seating) -> Session:
+    linked = seating.deployment is not None
+    return replace(
+        session,
+        status=seating.status,
+        deployment_id=seating.deployment.request_id if seating.deployment is not None else None,
+        seats=session.seats if linked else 0,
+        error=seating.error,
+        due_at=next_look(seating.status, session.created_at, session.retention_minutes),
+    )
 
 
 async def _named_deployment(

@@ -44,26 +44,43 @@ _PAGE_APPLICATIONS = Statement(
     f"SELECT {_APPLICATION} FROM application WHERE organisation_id = $1 ORDER BY id LIMIT $2 OFFSET $3"
 )
 
+# What tells two states of a version's settings apart. They may hold a secret, which must not come back as a parameter
+# that ends in a log of slow statements; on SQLite there is no such log.
+_MARK = "CAST(hashtextextended(version.settings, 0) AS TEXT)"
+_SQLITE_MARK = "version.settings"
 _VERSION = """
     version.id, version.application_id, application.organisation_id, application.name AS application_name,
     application.is_active AS application_is_active, version.name, version.is_active, version.settings,
     version.created_at, version.updated_at
     """
-_VERSION_OF = f"SELECT {_VERSION} FROM version JOIN application ON application.id = version.application_id"
+_JOINED = "version JOIN application ON application.id = version.application_id"
+
+
+def _version_statement(condition: str, *, lock: str = "") -> Statement:
+    text = f"SELECT {_VERSION}, {{mark}} AS settings_mark FROM {_JOINED} WHERE {condition}"
+    return Statement(text.format(mark=_MARK) + lock, sqlite=text.format(mark=_SQLITE_MARK))
+
+
+def unchanged_version(mark: str, *, version: str, application_name: str, name: str, sqlite: bool) -> str:
+    """SQL: whether the version with this id still has these names and settings, and may be deployed."""
+    return (
+        f"EXISTS (SELECT 1 FROM {_JOINED} WHERE version.id = {version} AND version.is_active AND application.is_active"
+        f" AND version.name = {name} AND application.name = {application_name}"
+        f" AND {_SQLITE_MARK if sqlite else _MARK} = {mark})"
+    )
+
+
 _ADD_VERSION = Statement(
     """
     INSERT INTO version (application_id, name, is_active, settings, created_at, updated_at)
     VALUES ($1, $2, $3, $4, $5, $5) ON CONFLICT DO NOTHING RETURNING id
     """
 )
-_FIND_VERSION_TEXT = (
-    f"{_VERSION_OF} WHERE application.organisation_id = $1 AND application.name = $2 AND version.name = $3"
-)
-_FIND_VERSION = Statement(_FIND_VERSION_TEXT)
-_LOCK_VERSION = Statement(f"{_FIND_VERSION_TEXT} FOR UPDATE OF version", sqlite=_FIND_VERSION_TEXT)
-_NEWEST_VERSION = Statement(
-    f"{_VERSION_OF} WHERE application.organisation_id = $1 AND application.name = $2 AND version.is_active"
-    " ORDER BY version.id DESC LIMIT 1"
+_NAMED_VERSION = "application.organisation_id = $1 AND application.name = $2 AND version.name = $3"
+_FIND_VERSION = _version_statement(_NAMED_VERSION)
+_LOCK_VERSION = _version_statement(_NAMED_VERSION, lock=" FOR UPDATE OF version")
+_NEWEST_VERSION = _version_statement(
+    "application.organisation_id = $1 AND application.name = $2 AND version.is_active ORDER BY version.id DESC LIMIT 1"
 )
 _SAVE_VERSION = Statement(
     """
@@ -75,7 +92,7 @@ _SAVE_VERSION = Statement(
 )
 _DELETE_VERSION = Statement("DELETE FROM version WHERE id = $1")
 _COUNT_VERSIONS = Statement("SELECT COUNT(*) AS total FROM version WHERE application_id = $1")
-_PAGE_VERSIONS = Statement(f"{_VERSION_OF} WHERE version.application_id = $1 ORDER BY version.id LIMIT $2 OFFSET $3")
+_PAGE_VERSIONS = _version_statement("version.application_id = $1 ORDER BY version.id LIMIT $2 OFFSET $3")
 
 _ENTRY = "id, cidr, label, is_active, created_at"
 _ADD_ENTRY = Statement(
@@ -242,8 +259,9 @@ def _version_of(
     settings: str,
     created_at: int,
     updated_at: int,
+    settings_mark: str,
 ) -> Version:
-    """The version in the values of `_VERSION`."""
+    """The version in the values of `_VERSION` and its mark."""
     return Version(
         id=version_id,
         application_id=application_id,
@@ -255,6 +273,7 @@ def _version_of(
         settings=_settings(settings),
         created_at=Instant(created_at),
         updated_at=Instant(updated_at),
+        settings_mark=settings_mark,
     )
 
 

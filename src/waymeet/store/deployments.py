@@ -88,31 +88,47 @@ _GIVE_BACK = Statement(
 )
 
 
-def _take_in_roomiest(*, wait: bool, several_nodes: bool, tags: bool) -> Statement:
-    """Four forms, because the usual call (one node, no tags) need not pay for taking lists apart."""
+def take_in_roomiest(
+    *, sqlite: bool, wait: bool, several_nodes: bool, tags: str | None, returning: Sequence[str], condition: str = ""
+) -> str:
+    """SQL that links a session: $2 seats on the best server of version $1 that counts in the way of $4, on the node $3 or,
+    with `several_nodes`, on one of those. `tags` is the parameter with the tags that it must carry; `condition` must
+    hold as well.
 
-    def text(list_of: str, position: str, lock: str) -> str:
-        nodes = f"node_name IN (SELECT {list_of.format('$3')})" if several_nodes else "node_name = $3"
-        tagged = f" AND NOT EXISTS (SELECT 1 FROM {position} = 0)" if tags else ""
-        return (
-            f"{_LINK} WHERE request_id = (SELECT request_id FROM deployment WHERE version_id = $1 AND accepting"
-            f" AND sockets_used < sockets AND sockets_used + $2 <= sockets AND kind = $4 AND {nodes}{tagged}"
-            " ORDER BY CASE WHEN status = 'READY' THEN 0 ELSE 1 END, sockets_used DESC, created_at, request_id"
-            f" LIMIT 1{lock}) {_RETURNING_CONTEXT}"
-        )
-
-    return Statement(
-        text(
-            "jsonb_array_elements_text({}::text::jsonb)",
-            "jsonb_array_elements_text($5::text::jsonb) AS tag WHERE strpos(tags, tag)",
-            " FOR UPDATE" if wait else " FOR UPDATE SKIP LOCKED",
-        ),
-        sqlite=text("value FROM json_each({})", "json_each($5) WHERE instr(tags, value)", ""),
+    Several forms, because the usual call (one node, no tags) need not pay for taking lists apart.
+    """
+    elements = "(SELECT value FROM json_each({}))" if sqlite else "(SELECT jsonb_array_elements_text({}::text::jsonb))"
+    absent = (
+        "SELECT 1 FROM json_each({}) WHERE instr(tags, value) = 0"
+        if sqlite
+        else "SELECT 1 FROM jsonb_array_elements_text({}::text::jsonb) AS tag WHERE strpos(tags, tag) = 0"
+    )
+    nodes = f"IN {elements.format('$3')}" if several_nodes else "= $3"
+    tagged = f" AND NOT EXISTS ({absent.format(tags)})" if tags else ""
+    lock = "" if sqlite else " FOR UPDATE" if wait else " FOR UPDATE SKIP LOCKED"
+    return (
+        f"{_LINK} WHERE request_id = (SELECT request_id FROM deployment WHERE version_id = $1 AND accepting"
+        f" AND sockets_used < sockets AND sockets_used + $2 <= sockets AND kind = $4 AND node_name {nodes}{tagged}"
+        " ORDER BY CASE WHEN status = 'READY' THEN 0 ELSE 1 END, sockets_used DESC, created_at, request_id"
+        f" LIMIT 1{lock}){condition} RETURNING {', '.join(returning)}"
     )
 
 
+def _take_statement(*, wait: bool, several_nodes: bool, tags: bool) -> Statement:
+    def text(*, sqlite: bool) -> str:
+        return take_in_roomiest(
+            sqlite=sqlite,
+            wait=wait,
+            several_nodes=several_nodes,
+            tags="$5" if tags else None,
+            returning=CONTEXT_COLUMNS,
+        )
+
+    return Statement(text(sqlite=False), sqlite=text(sqlite=True))
+
+
 _TAKE_IN_ROOMIEST = {
-    (wait, several_nodes, tags): _take_in_roomiest(wait=wait, several_nodes=several_nodes, tags=tags)
+    (wait, several_nodes, tags): _take_statement(wait=wait, several_nodes=several_nodes, tags=tags)
     for wait in (False, True)
     for several_nodes in (False, True)
     for tags in (False, True)
@@ -262,7 +278,7 @@ class DeploymentRows:
         several = len(nodes) != 1
         values: list[Value] = [version_id, seats, to_text(nodes) if several else nodes[0], kind.value]
         if tags:
-            values.append(_tag_texts(tags))
+            values.append(tag_texts(tags))
         row = await self._connection.fetch_one(_TAKE_IN_ROOMIEST[wait, several, bool(tags)], *values)
         return None if row is None else context_from(row)
 
@@ -275,7 +291,7 @@ class DeploymentRows:
     async def nodes_with_room(
         self, version_id: int, kind: SessionKind, seats: int, tags: Sequence[str]
     ) -> Sequence[NodeName]:
-        rows = await self._connection.fetch(_NODES_WITH_ROOM, version_id, seats, _tag_texts(tags), kind.value)
+        rows = await self._connection.fetch(_NODES_WITH_ROOM, version_id, seats, tag_texts(tags), kind.value)
         return [NodeName(row["node_name"]) for row in rows]
 
     async def lock_starts(self, version_id: int) -> None:
@@ -386,5 +402,5 @@ def deployment_from(row: Row) -> Deployment:
     )
 
 
-def _tag_texts(tags: Sequence[str]) -> str:
+def tag_texts(tags: Sequence[str]) -> str:
     return to_text([tag_text(tag) for tag in tags]) if tags else "[]"

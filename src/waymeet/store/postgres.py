@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Any, TypeVar, cast
 
 import asyncpg
@@ -12,6 +13,7 @@ from waymeet.model.errors import Unavailable
 from waymeet.store.bells import Bells
 from waymeet.store.connections import Connections
 from waymeet.store.engine import Row, StoreClosed, Value
+from waymeet.store.sharing import SharedConnection
 from waymeet.store.statement import Statement
 from waymeet.store.transaction import Transaction
 
@@ -89,6 +91,7 @@ class PostgresStore:
         self._url = url
         self._pool_size = pool_size
         self._pool: Connections | None = None
+        self._shared: Transaction | None = None
         self._units = 0
         self._idle = asyncio.Event()
         self._idle.set()
@@ -102,6 +105,7 @@ class PostgresStore:
         except _OUTAGES as error:
             raise _unavailable(error) from error
         self._pool = pool
+        self._shared = Transaction(SharedConnection(partial(self._run_many, pool)))
         self._listener = asyncio.create_task(self._listen(), name="postgres-listener")
 
     async def close(self) -> None:
@@ -111,6 +115,7 @@ class PostgresStore:
             await asyncio.gather(self._listener, return_exceptions=True)
             self._listener = None
         pool, self._pool = self._pool, None
+        self._shared = None
         if pool is None:
             return
         try:
@@ -125,9 +130,26 @@ class PostgresStore:
 
         When the connection breaks during the commit, nobody knows whether it happened; the `Unavailable` says so.
         """
+        return await self._repeated(lambda: self._with_connection(lambda raw: self._run(raw, unit)))
+
+    async def write_single(self, unit: Unit[Result]) -> Result:
+        """As `write`, for a unit that makes a single statement, with one row, and wakes nobody.
+
+        Those that arrive while others are under way share the next round trip and the next commit.
+        """
+        shared = self._shared
+        if shared is None:
+            raise StoreClosed("the store is not open")
+        self._begin_unit()
+        try:
+            return await self._repeated(lambda: unit(shared))
+        finally:
+            self._end_unit()
+
+    async def _repeated(self, run: Callable[[], Awaitable[Result]]) -> Result:
         for attempt in range(1, ATTEMPTS + 1):
             try:
-                return await self._with_connection(lambda raw: self._run(raw, unit))
+                return await run()
             except _RETRIED as error:
                 if attempt == ATTEMPTS:
                     if isinstance(error, asyncpg.UniqueViolationError):
@@ -170,11 +192,22 @@ class PostgresStore:
         try:
             await frame.commit()
         except _OUTAGES as error:
-            raise Unavailable(
-                f"the connection to the database broke during the commit ({_named(error)}); the change may have been"
-                " made or not: look before you repeat it"
-            ) from error
+            raise _in_doubt(error) from error
         return result
+
+    async def _run_many(
+        self, pool: Connections, statement: Statement, values: Sequence[tuple[Value, ...]]
+    ) -> Sequence[Row]:
+        """Run a statement for each of `values`, in one transaction and one round trip."""
+
+        async def many(raw: Any) -> Sequence[Row]:
+            try:
+                return cast(Sequence[Row], await raw.fetchmany(statement.postgres, values))
+            except _OUTAGES as error:
+                raw.terminate()
+                raise _in_doubt(error) from error
+
+        return await self._with(pool, many)
 
     async def _connect(self) -> Any:
         return await asyncpg.connect(self._url, timeout=ACQUIRE_SECONDS, command_timeout=COMMAND_SECONDS)
@@ -183,8 +216,10 @@ class PostgresStore:
         pool = self._pool
         if pool is None:
             raise StoreClosed("the store is not open")
-        self._units += 1
-        self._idle.clear()
+        return await self._with(pool, use)
+
+    async def _with(self, pool: Connections, use: Callable[[Any], Awaitable[Result]]) -> Result:
+        self._begin_unit()
         try:
             raw = await pool.take()
             try:
@@ -200,9 +235,16 @@ class PostgresStore:
         except _OUTAGES as error:
             raise _unavailable(error) from error
         finally:
-            self._units -= 1
-            if self._units == 0:
-                self._idle.set()
+            self._end_unit()
+
+    def _begin_unit(self) -> None:
+        self._units += 1
+        self._idle.clear()
+
+    def _end_unit(self) -> None:
+        self._units -= 1
+        if self._units == 0:
+            self._idle.set()
 
     async def _listen(self) -> None:
         while True:
@@ -241,6 +283,13 @@ class PostgresStore:
 
 def _named(error: BaseException) -> str:
     return str(error) or type(error).__name__
+
+
+def _in_doubt(error: BaseException) -> Unavailable:
+    return Unavailable(
+        f"the connection to the database broke during the commit ({_named(error)}); the change may have been made or"
+        " not: look before you repeat it"
+    )
 
 
 def _unavailable(error: BaseException) -> Unavailable:

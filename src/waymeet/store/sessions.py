@@ -4,16 +4,19 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
+from waymeet.applications.types import Version
 from waymeet.deployments.types import LinkedSession, Player
-from waymeet.model.ids import DeploymentId, OrganisationId, SessionId
+from waymeet.model.ids import DeploymentId, NodeName, OrganisationId, SessionId
 from waymeet.model.instant import Instant
 from waymeet.model.paging import Page, PageRequest
-from waymeet.model.states import SessionKind, SessionStatus
+from waymeet.model.states import DeploymentStatus, SessionKind, SessionStatus
 from waymeet.sessions.types import SeatedSession, Selector, Session, Wish
-from waymeet.store.deployments import CONTEXT_COLUMNS, context_of
+from waymeet.store.applications import unchanged_version
+from waymeet.store.deployments import CONTEXT_COLUMNS, context_of, tag_texts, take_in_roomiest
 from waymeet.store.documents import reader, to_text
-from waymeet.store.engine import Connection, Row
+from waymeet.store.engine import Connection, Row, Value
 from waymeet.store.statement import Statement
 
 _INSERT = Statement(
@@ -24,6 +27,46 @@ _INSERT = Statement(
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)
     """
 )
+_SEAT = ("request_id", "status")
+
+
+def _insert_seated(*, several_nodes: bool, tags: bool) -> Statement:
+    """Seats and session in one statement, with exactly one row: where they are, or nulls when there are none.
+
+    SQLite takes only the seats here: its INSERT stands alone, and costs no round trip there.
+    """
+
+    def taking(*, sqlite: bool) -> str:
+        unchanged = unchanged_version("$15", version="$1", application_name="$7", name="$8", sqlite=sqlite)
+        return take_in_roomiest(
+            sqlite=sqlite,
+            wait=False,
+            several_nodes=several_nodes,
+            tags="$16" if tags else None,
+            returning=_SEAT,
+            condition=f" AND {unchanged}",
+        )
+
+    return Statement(
+        f"""
+        WITH seat AS ({taking(sqlite=False)}), seated AS (
+            INSERT INTO session (session_id, organisation_id, version_id, application_name, version_name, kind, status,
+                deployment_id, seats, user_count, users, selectors, wish, retention_minutes, created_at)
+            SELECT $5, $6, $1, $7, $8, $4, CASE WHEN status = 'READY' THEN 'Ready' ELSE 'Waiting' END,
+                request_id, $2, $9, $10, $11, $12, $13, $14
+            FROM seat
+        )
+        SELECT {", ".join(_SEAT)} FROM (SELECT) AS always LEFT JOIN seat ON TRUE
+        """,
+        sqlite=taking(sqlite=True),
+    )
+
+
+_INSERT_SEATED = {
+    (several_nodes, tags): _insert_seated(several_nodes=several_nodes, tags=tags)
+    for several_nodes in (False, True)
+    for tags in (False, True)
+}
 _SESSION_COLUMNS = ", ".join(
     f"s.{column}"
     for column in (
@@ -129,6 +172,38 @@ class SessionRows:
             session.ended_at,
             session.due_at,
         )
+
+    async def insert_seated(
+        self, session: Session, version: Version, nodes: Sequence[NodeName], tags: Sequence[str]
+    ) -> Session | None:
+        several = len(nodes) != 1
+        values: list[Value] = [
+            version.id,
+            session.seats,
+            to_text(nodes) if several else nodes[0],
+            session.kind.value,
+            session.session_id,
+            session.organisation,
+            version.application_name,
+            version.name,
+            session.user_count,
+            to_text(session.users),
+            to_text(session.selectors),
+            to_text(session.wish),
+            session.retention_minutes,
+            session.created_at,
+            version.settings_mark,
+        ]
+        if tags:
+            values.append(tag_texts(tags))
+        row = await self._connection.fetch_one(_INSERT_SEATED[several, bool(tags)], *values)
+        if row is None or row[0] is None:
+            return None
+        status = SessionStatus.READY if row[1] == DeploymentStatus.READY else SessionStatus.WAITING
+        seated = replace(session, status=status, deployment_id=DeploymentId(row[0]))
+        if self._connection.dialect == "sqlite":
+            await self.insert(seated)
+        return seated
 
     async def find(self, organisation: OrganisationId, session_id: SessionId) -> SeatedSession | None:
         row = await self._connection.fetch_one(_FIND, organisation, session_id)

@@ -182,6 +182,10 @@ class SqliteStore:
         self._arrived.set()
         return await future
 
+    async def write_single(self, unit: Unit[Result]) -> Result:
+        """`write`: here every unit shares a commit with its neighbours."""
+        return await self.write(unit)
+
     async def read(self, unit: Unit[Result]) -> Result:
         """Run a short reading unit at once, on the event loop's thread. For look-ups by key."""
         if self._reading is None:
