@@ -69,6 +69,8 @@ class TestVariables:
             "ARBITRIUM_PORTS_MAPPING": r"\{.*\}",
             "ARBITRIUM_HOST_ID": "montreal",
             "ARBITRIUM_HOST_BASE_CLOCK_FREQUENCY": "[0-9]+",
+            "ARBITRIUM_HOST_BEACON_PORT_UDP_EXTERNAL": "[1-9][0-9]*",
+            "ARBITRIUM_HOST_BEACON_PORT_TCP_EXTERNAL": "[1-9][0-9]*",
         }
         for name, pattern in free_form.items():
             assert re.fullmatch(pattern, platform.pop(name)), name
@@ -78,7 +80,8 @@ class TestVariables:
             "ARBITRIUM_DEPLOYMENT_TAGS": "red,blue",
             "ARBITRIUM_DEPLOYMENT_VCPU_UNITS": "512",
             "ARBITRIUM_DEPLOYMENT_MEMORY_MB": "1000",
-            "ARBITRIUM_BEACON_ENABLED": "false",
+            "ARBITRIUM_BEACON_ENABLED": "true",
+            "ARBITRIUM_HOST_BEACON_PUBLIC_IP": status["public_ip"],
         }
         location = json.loads(told["ARBITRIUM_DEPLOYMENT_LOCATION"])
         assert_fits(location, LOCATION)
