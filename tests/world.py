@@ -14,13 +14,13 @@ from waymeet.deployments.observation import Observation
 from waymeet.deployments.service import DeploymentService
 from waymeet.deployments.starting import DeploymentStarter, StartSettings
 from waymeet.deployments.types import Deployment, LinkedSession, Player
-from waymeet.geo.nowhere import Nowhere
+from waymeet.geo.database import GeoDatabase
 from waymeet.locations.directory import Directory
 from waymeet.locations.service import LocationService
 from waymeet.model.ids import DeploymentId, NodeName, OrganisationId
 from waymeet.model.instant import MICROSECONDS, Instant
 from waymeet.model.location import Coordinates, Location
-from waymeet.model.node_messages import PROTOCOL, Hello, Role
+from waymeet.model.node_messages import PROTOCOL, BeaconPorts, Hello, Role
 from waymeet.model.servers import (
     EndReason,
     PortMapping,
@@ -103,10 +103,10 @@ class World:
         self.changes = StatusChanges([SessionsFollowDeployments(webhook)], _status_body, retention, self.rng)
         starter = DeploymentStarter(StartSettings("http://127.0.0.1:8080"), self.rng)
         self.deployments = DeploymentService(
-            store, starter, self.changes, self.directory, self.locations, Nowhere(), self.clock
+            store, starter, self.changes, self.directory, self.locations, GeoDatabase(tuple), self.clock
         )
         seater = Seater(starter, placement_range_ms, 120.0)
-        self.sessions = SessionService(store, seater, webhook, self.directory, Nowhere(), self.clock, self.rng)
+        self.sessions = SessionService(store, seater, webhook, self.directory, GeoDatabase(tuple), self.clock, self.rng)
         self.observation = Observation(store, self.changes, self.clock)
         self.deployment_loop = DeploymentLoop(store, self.changes, self.directory, self.clock, retention, 120)
         self.session_loop = SessionLoop(store, Seeking(store, seater, webhook, self.directory, self.clock), self.clock)
@@ -128,9 +128,11 @@ class World:
         capacity: int = 100,
         images: tuple[str, ...] | None = (IMAGE,),
         tags: dict[str, str] | None = None,
+        beacon: BeaconPorts | None = None,
     ) -> NodeName:
+        roles = (Role.SERVER,) if beacon is None else (Role.SERVER, Role.BEACON)
         hello = Hello(
-            PROTOCOL, name, (Role.SERVER,), "process", "192.0.2.1", location, capacity, tags or {}, None, images
+            PROTOCOL, name, roles, "process", "192.0.2.1", location, capacity, tags or {}, None, images, beacon=beacon
         )
         self.tokens[name] = await self.locations.join(hello)
         await self.directory.refresh()

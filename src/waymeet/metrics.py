@@ -5,10 +5,10 @@ after a crash too, and every replica shows the same. Labels are states from clos
 are never labels.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 
@@ -45,6 +45,35 @@ class DomainMetrics(Collector):
         yield GaugeMetricFamily("waymeet_nodes_known", "Nodes that have ever joined", counts.nodes_known)
         yield GaugeMetricFamily("waymeet_places_used", "Deployments that hold a place on a node", counts.places_used)
         yield GaugeMetricFamily("waymeet_places", "Deployments that all connected nodes take together", counts.places)
+
+
+@dataclass(frozen=True, slots=True)
+class BeaconCounts:
+    """Beacons as this process sees them: it checks each by itself."""
+
+    known: int = 0
+    listed: int = 0
+    delistings: int = 0
+
+
+class BeaconMetrics(Collector):
+    """What `counts` says at the moment of asking, in the form that Prometheus reads."""
+
+    def __init__(self, counts: Callable[[], BeaconCounts]) -> None:
+        self._counts = counts
+
+    def describe(self) -> Iterator[Metric]:
+        """Nothing, so that a registry does not collect just to learn the names."""
+        return iter(())
+
+    def collect(self) -> Iterator[Metric]:
+        """Two gauges and a counter."""
+        counts = self._counts()
+        yield GaugeMetricFamily("waymeet_beacons_known", "Beacons of nodes that are or just were there", counts.known)
+        yield GaugeMetricFamily("waymeet_beacons_listed", "Beacons that answer this process", counts.listed)
+        yield CounterMetricFamily(
+            "waymeet_beacons_delisted", "How often a beacon stopped answering since the start", counts.delistings
+        )
 
 
 def _by_status(name: str, documentation: str, counts: Mapping[str, int]) -> GaugeMetricFamily:

@@ -13,12 +13,16 @@ from tests.world import IMAGE, MONTREAL, ORGANISATION, World
 from waymeet.accounts.types import Caller, Scope
 from waymeet.applications.rules import VersionDefaults
 from waymeet.applications.service import ApplicationService
+from waymeet.beacons.health import BeaconHealth
+from waymeet.beacons.service import BeaconService
+from waymeet.beacons.types import beacons_of
 from waymeet.http import v1, v2
 from waymeet.http.application import create_app
 from waymeet.http.limits import HttpLimits
 from waymeet.http.v1.services import Services
 from waymeet.model.errors import Invalid
 from waymeet.model.location import Location
+from waymeet.model.node_messages import BeaconPorts
 from waymeet.model.servers import EndReason
 from waymeet.store.transaction import Transaction
 from waymeet.webhooks.outbox import enqueue
@@ -81,13 +85,19 @@ async def world(store: Store, anyio_backend: str) -> World:
 
 
 @pytest.fixture
-async def api(world: World) -> AsyncIterator[httpx.AsyncClient]:
+def beacon_health() -> BeaconHealth:
+    return BeaconHealth()
+
+
+@pytest.fixture
+async def api(world: World, beacon_health: BeaconHealth) -> AsyncIterator[httpx.AsyncClient]:
     rng = random.Random(7)
     services = Services(
         applications=ApplicationService(world.store, EveryImage(), world.clock, rng, VersionDefaults()),
         deployments=world.deployments,
         sessions=world.sessions,
         directory=world.directory,
+        beacons=BeaconService(world.directory, beacon_health, world.clock),
         webhooks=WebhookService(world.store, world.clock, rng),
         clock=world.clock,
         check_url=check_url,
@@ -417,6 +427,65 @@ class TestLocations:
         assert {tuple(one["tags"]) for one in (await answer(api.get("/v1/locations")))["locations"]} == {()}
         await answer(api.get("/v1/locations", params={"app": "none"}), 400)
         await answer(api.get("/v1/locations", params={"app": "arena", "version": "9"}), 400)
+
+
+class TestBeacons:
+    async def listed(self, world: World, health: BeaconHealth, count: int) -> None:
+        for index in range(count):
+            await world.node(f"n{index:02}", MONTREAL, beacon=BeaconPorts(32000 + index, 32100 + index))
+        beacons = beacons_of(world.directory.nodes, world.clock.now())
+        health.know(beacons)
+        for beacon in beacons:
+            health.answered(beacon, world.clock.monotonic())
+
+    async def test_none(self, api: httpx.AsyncClient) -> None:
+        assert await answer(api.get("/v1/locations/beacons")) == {"locations": [], "count": 0}
+
+    async def test_two_at_one_place(
+        self, api: httpx.AsyncClient, world: World, beacon_health: BeaconHealth
+    ) -> None:
+        await self.listed(world, beacon_health, 2)
+        place = {
+            "country": MONTREAL.country,
+            "continent": MONTREAL.continent,
+            "administrative_division": MONTREAL.administrative_division,
+            "timezone": MONTREAL.timezone,
+            "latitude": MONTREAL.latitude,
+            "longitude": MONTREAL.longitude,
+        }
+        assert await answer(api.get("/v1/locations/beacons")) == {
+            "locations": [
+                {
+                    "host": "192.0.2.1",
+                    "fqdn": "",
+                    "udp_port": 32000 + index,
+                    "tcp_port": 32100 + index,
+                    "location": {"city": city} | place,
+                }
+                for index, city in enumerate(("Montreal", "Montreal (n01)"))
+            ],
+            "count": 2,
+        }
+
+    async def test_all_at_once_unless_pages_are_asked_for(
+        self, api: httpx.AsyncClient, world: World, beacon_health: BeaconHealth
+    ) -> None:
+        await self.listed(world, beacon_health, 12)
+        whole = await answer(api.get("/v1/locations/beacons"))
+        assert (len(whole["locations"]), whole["count"]) == (12, 12)
+        for query, expected in (
+            ({"limit": "5"}, whole["locations"][:5]),
+            ({"page": "3", "limit": "5"}, whole["locations"][10:]),
+            ({"page": "4", "limit": "5"}, []),
+            ({"page": "1"}, whole["locations"]),
+            ({"limit": "9" * 18}, whole["locations"]),
+        ):
+            page = await answer(api.get("/v1/locations/beacons", params=query))
+            assert (page["locations"], page["count"]) == (expected, len(expected))
+
+    @pytest.mark.parametrize("query", ["page=0", "page=-1", "page=x", "limit=0", "limit=1.5", "limit=", "page=1&page=1"])
+    async def test_pages_out_of_form(self, api: httpx.AsyncClient, query: str) -> None:
+        await answer(api.get(f"/v1/locations/beacons?{query}"), 400)
 
 
 class TestTable:

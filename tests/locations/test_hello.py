@@ -8,7 +8,7 @@ import pytest
 from tests.world import FRANKFURT
 from waymeet.locations.hello import check_answer, check_hello, check_load
 from waymeet.model.errors import Invalid
-from waymeet.model.node_messages import PROTOCOL, Answer, Hello, Role
+from waymeet.model.node_messages import PROTOCOL, Answer, BeaconPorts, Hello, Role
 
 HELLO = Hello(
     PROTOCOL,
@@ -22,6 +22,7 @@ HELLO = Hello(
     "r" * 255,
     tuple(f"{index:04}" + "i" * 508 for index in range(1_000)),
     "1" * 64,
+    BeaconPorts(59_999, 59_999),
 )
 
 
@@ -51,6 +52,10 @@ def test_all_at_its_longest_is_accepted() -> None:
         ("location.timezone", {"location": replace(FRANKFURT, timezone="\0")}),
         ("location.latitude", {"location": replace(FRANKFURT, latitude=float("nan"))}),
         ("location.longitude", {"location": replace(FRANKFURT, longitude=180.1)}),
+        ("beacon.udp_port", {"beacon": BeaconPorts(0, 1)}),
+        ("beacon.udp_port", {"beacon": BeaconPorts(60_000, 1)}),
+        ("beacon.tcp_port", {"beacon": BeaconPorts(1, 60_000)}),
+        ("beacon.tcp_port", {"beacon": BeaconPorts(1, -1)}),
         ("tags", {"tags": {f"{index}": "" for index in range(65)}}),
         ("tags", {"tags": {"": "v"}}),
         ("tags", {"tags": {"k" * 256: "v"}}),

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from waymeet.locations.ports import LocationStore, LocationTransaction
 from waymeet.locations.types import Fleet, Node
@@ -24,6 +24,7 @@ class Directory:
         self._store = store
         self._fleet = Fleet(())
         self._stale = asyncio.Event()
+        self._listeners: list[Callable[[], None]] = []
 
     @property
     def fleet(self) -> Fleet:
@@ -39,6 +40,10 @@ class Directory:
         """Refresh soon: a listener for the `nodes` bell."""
         self._stale.set()
 
+    def on_refresh(self, listener: Callable[[], None]) -> None:
+        """Have `listener` called whenever the nodes were read again, changed or not."""
+        self._listeners.append(listener)
+
     async def refresh(self) -> None:
         """Read the nodes now."""
 
@@ -47,6 +52,8 @@ class Directory:
 
         self._stale.clear()
         self._fleet = Fleet(await self._store.read(unit))
+        for listener in self._listeners:
+            listener()
 
     async def run(self) -> None:
         """Keep the snapshot fresh until cancelled."""

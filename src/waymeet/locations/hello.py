@@ -11,8 +11,12 @@ HIGHEST_CAPACITY = 100_000
 HIGHEST_TAGS = 64
 HIGHEST_IMAGES = 1_000
 LONGEST_TEXT = 255
+HIGHEST_BEACON_PORT = 59_999
+"""Contract 2.14."""
 LONGEST_IMAGE = 512
 LONGEST_WORD = 64
+MOST_PROBES = 64
+MOST_SAMPLES = 64
 
 _NODE_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 
@@ -36,6 +40,7 @@ def check_hello(hello: Hello) -> None:
     if hello.region is not None and not is_line(hello.region, LONGEST_TEXT):
         raise Invalid({"region": f"at most {LONGEST_TEXT} printable characters"})
     _check_location(hello)
+    _check_beacon(hello)
     if len(hello.tags) > HIGHEST_TAGS:
         raise Invalid({"tags": f"at most {HIGHEST_TAGS}"})
     for key, value in hello.tags.items():
@@ -59,6 +64,22 @@ def check_answer(answer: Answer) -> None:
     """`Invalid` for an answer that cannot be one of ours to ask for."""
     if not is_line(answer.id, LONGEST_WORD):
         raise Invalid({"id": "the id of a question"})
+    probes = answer.probes or ()
+    if len(probes) > MOST_PROBES:
+        raise Invalid({"probes": f"at most {MOST_PROBES}"})
+    for index, probe in enumerate(probes):
+        if not is_line(probe.address, LONGEST_WORD):
+            raise Invalid({f"probes.{index}.address": "an address that was asked about"})
+        if len(probe.samples_ms) > MOST_SAMPLES:
+            raise Invalid({f"probes.{index}.samples_ms": f"at most {MOST_SAMPLES}"})
+
+
+def _check_beacon(hello: Hello) -> None:
+    if hello.beacon is None:
+        return
+    for member in ("udp_port", "tcp_port"):
+        if not 1 <= getattr(hello.beacon, member) <= HIGHEST_BEACON_PORT:
+            raise Invalid({f"beacon.{member}": f"between 1 and {HIGHEST_BEACON_PORT}"})
 
 
 def _check_location(hello: Hello) -> None:

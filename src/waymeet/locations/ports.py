@@ -17,6 +17,8 @@ class LocationRows(Protocol):
     async def nodes(self) -> Sequence[Node]:
         """Every node ever seen, by name."""
 
+    async def node(self, name: NodeName) -> Node | None: ...
+
     async def connect(self, name: NodeName, profile: NodeProfile, capacity: int, token: str, now: Instant) -> None:
         """Record that the holder of `token` has the node's socket now; whoever had it before is replaced."""
 

@@ -4,6 +4,7 @@ import asyncio
 import random
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing, suppress
+from dataclasses import replace
 from typing import Protocol
 
 from waymeet.locations.hello import check_answer, check_hello, check_load
@@ -24,6 +25,8 @@ ANSWERS = "answers"
 HEARTBEAT_SECONDS = 5.0
 SILENCE_SECONDS = 3.5 * HEARTBEAT_SECONDS
 """A connected node without a sign of life for this long gets no new deployments until it speaks again."""
+REMEMBERED_SECONDS = 24 * 3600.0
+"""A node that has been away for longer comes back as a new one."""
 ANSWER_SECONDS = 3.0
 _ANSWER_POLL_SECONDS = 0.5
 
@@ -64,7 +67,12 @@ class LocationService:
         )
 
         async def unit(tx: LocationTransaction) -> None:
-            await tx.locations.connect(NodeName(hello.name), profile, hello.capacity, token, self._clock.now())
+            now = since = self._clock.now()
+            known = await tx.locations.node(NodeName(hello.name))
+            if known is not None and known.last_seen_at >= after(now, -REMEMBERED_SECONDS):
+                since = known.profile.known_since
+            mine = replace(profile, known_since=since)
+            await tx.locations.connect(NodeName(hello.name), mine, hello.capacity, token, now)
             tx.wake(NODES, hello.name)
             tx.wake(NODE, hello.name)
 

@@ -14,7 +14,7 @@ from waymeet.placement.places import Place, place
 
 @dataclass(frozen=True, slots=True)
 class NodeProfile:
-    """What a node said about itself when it connected."""
+    """What a node said about itself when it connected, and since when it has been known."""
 
     roles: tuple[Role, ...]
     driver: str
@@ -26,6 +26,8 @@ class NodeProfile:
     version: str = ""
     beacon: BeaconPorts | None = None
     probes: bool = False
+    known_since: Instant = Instant(0)
+    """When it first joined, or joined again after more than a day."""
 
     def runs(self, repository: str, image: str) -> bool:
         """Whether the node's driver can run the image, listed alone or with its repository; some can run any."""

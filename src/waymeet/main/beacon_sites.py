@@ -1,17 +1,23 @@
 """Which site the beacon of a city stands at."""
 
+from waymeet.beacons.names import city_names
 from waymeet.locations.directory import Directory
+from waymeet.model.instant import Clock
 
 
 class BeaconSites:
     """Reads it from the snapshot of the nodes."""
 
-    def __init__(self, directory: Directory) -> None:
+    def __init__(self, directory: Directory, clock: Clock) -> None:
         self._directory = directory
+        self._clock = clock
 
     def site_of(self, city: str) -> str | None:
-        """The site of the first node, by name, with a beacon in this city."""
-        for node in self._directory.nodes:
-            if node.profile.beacon is not None and node.profile.location.city == city:
-                return node.place.site
+        """The site of the beacon that is listed under this name; that of one that fell silent, too: players may have
+        measured it a moment ago.
+        """
+        fleet = self._directory.fleet
+        for node, name in city_names(fleet.nodes, self._clock.now()).items():
+            if name == city:
+                return fleet.by_name[node].place.site
         return None

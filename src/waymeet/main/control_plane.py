@@ -19,6 +19,10 @@ from waymeet.accounts.service import AccountService
 from waymeet.accounts.types import Scope
 from waymeet.applications.rules import VersionDefaults
 from waymeet.applications.service import ApplicationService
+from waymeet.beacons.health import BeaconHealth
+from waymeet.beacons.loop import BeaconLoop
+from waymeet.beacons.probing import UdpProber
+from waymeet.beacons.service import BeaconService
 from waymeet.clock import SystemClock
 from waymeet.deployments.changes import StatusChanges
 from waymeet.deployments.deadlines import Retention
@@ -49,7 +53,7 @@ from waymeet.main.images import DirectoryImages
 from waymeet.main.readiness import NodeReadiness
 from waymeet.main.sample import register_sample
 from waymeet.main.tasks import Tasks
-from waymeet.metrics import DomainMetrics
+from waymeet.metrics import BeaconCounts, BeaconMetrics, DomainMetrics
 from waymeet.model.errors import Invalid, WaymeetError
 from waymeet.sessions.following import SessionsFollowDeployments
 from waymeet.sessions.loop import SessionLoop
@@ -136,7 +140,7 @@ class ControlPlane:
         self._node_readiness = NodeReadiness(directory)
         locations = LocationService(store, bells, clock, rng)
         self._latencies = latencies = LatencyService(
-            store, bells, locations, BeaconSites(directory), clock, quick_rng, latency_rules(settings)
+            store, bells, locations, BeaconSites(directory, clock), clock, quick_rng, latency_rules(settings)
         )
         self._accounts = accounts = AccountService(store, bells, clock, rng)
         self._applications = applications = ApplicationService(
@@ -178,9 +182,19 @@ class ControlPlane:
             store, changes, directory, clock, retention, settings.deployments.node_lost_seconds
         )
         session_loop = SessionLoop(store, Seeking(store, seater, session_hook, directory, clock), clock)
+        beacon_health = BeaconHealth()
+        beacon_loop = BeaconLoop(directory, beacon_health, UdpProber(rng), clock)
         domain_metrics = DomainMetrics()
+        beacon_metrics = BeaconMetrics(
+            lambda: BeaconCounts(beacon_health.known, beacon_health.listed, beacon_health.delistings)
+        )
         registry = CollectorRegistry()
-        for collector in (domain_metrics, ProcessCollector(registry=None), PlatformCollector(registry=None)):
+        for collector in (
+            domain_metrics,
+            beacon_metrics,
+            ProcessCollector(registry=None),
+            PlatformCollector(registry=None),
+        ):
             registry.register(collector)
         self._tasks = Tasks(
             {
@@ -191,6 +205,7 @@ class ControlPlane:
                 "deployments": deployment_loop.run,
                 "sessions": session_loop.run,
                 "webhooks": webhook_loop.run,
+                "beacons": beacon_loop.run,
                 "census": Census(store, directory, domain_metrics).run,
             }
         )
@@ -200,6 +215,7 @@ class ControlPlane:
             deployments=deployments,
             sessions=sessions,
             directory=directory,
+            beacons=BeaconService(directory, beacon_health, clock, settings.beacons.fqdn_suffix),
             webhooks=webhooks,
             clock=clock,
             check_url=lambda url: check_webhook_url(url, allow_private),

@@ -13,6 +13,7 @@ from waymeet.store.engine import Connection, Row
 from waymeet.store.statement import Statement
 
 _NODES = Statement("SELECT name, profile, capacity, in_use, connected, last_seen_at FROM node ORDER BY name")
+_NODE = Statement("SELECT name, profile, capacity, in_use, connected, last_seen_at FROM node WHERE name = $1")
 _CONNECT = Statement(
     """
     INSERT INTO node (name, profile, capacity, in_use, connected, connection_token, connected_at, last_seen_at)
@@ -59,6 +60,10 @@ class LocationRows:
 
     async def nodes(self) -> Sequence[Node]:
         return [_node(row) for row in await self._connection.fetch(_NODES)]
+
+    async def node(self, name: NodeName) -> Node | None:
+        row = await self._connection.fetch_one(_NODE, name)
+        return None if row is None else _node(row)
 
     async def connect(self, name: NodeName, profile: NodeProfile, capacity: int, token: str, now: Instant) -> None:
         await self._connection.execute(_CONNECT, name, to_text(profile), capacity, token, now)

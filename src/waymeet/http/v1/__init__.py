@@ -6,6 +6,7 @@ from typing import Any
 from waymeet.accounts.types import Scope
 from waymeet.http.endpoint import Access, Endpoint
 from waymeet.http.v1.applications import ApplicationEndpoints
+from waymeet.http.v1.beacons import BeaconEndpoints
 from waymeet.http.v1.container_logs import ContainerLogEndpoints
 from waymeet.http.v1.context import ContextEndpoints
 from waymeet.http.v1.deployment_tags import DeploymentTagEndpoints
@@ -34,6 +35,7 @@ def endpoints(services: Services) -> list[Endpoint[Any, Any]]:
         *MetricEndpoints(deployments).table(),
         *ContextEndpoints(deployments).table(),
         *LocationEndpoints(services.directory, services.applications).table(),
+        *BeaconEndpoints(services.beacons).table(),
         *WizardEndpoints().table(),
         *WebhookEndpoints(services.webhooks).table(),
     ]

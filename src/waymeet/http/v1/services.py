@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from waymeet.applications.service import ApplicationService
+from waymeet.beacons.service import BeaconService
 from waymeet.deployments.service import DeploymentService
 from waymeet.locations.directory import Directory
 from waymeet.model.instant import Clock
@@ -19,6 +20,7 @@ class Services:
     deployments: DeploymentService
     sessions: SessionService
     directory: Directory
+    beacons: BeaconService
     webhooks: WebhookService
     clock: Clock
     check_url: Callable[[str], None]
