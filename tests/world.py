@@ -14,7 +14,7 @@ from waymeet.deployments.observation import Observation
 from waymeet.deployments.service import DeploymentService
 from waymeet.deployments.starting import DeploymentStarter, StartSettings
 from waymeet.deployments.types import Deployment, LinkedSession, Player
-from waymeet.geo.database import GeoDatabase
+from waymeet.geo.nowhere import Nowhere
 from waymeet.locations.directory import Directory
 from waymeet.locations.service import LocationService
 from waymeet.model.ids import DeploymentId, NodeName, OrganisationId
@@ -103,10 +103,10 @@ class World:
         self.changes = StatusChanges([SessionsFollowDeployments(webhook)], _status_body, retention, self.rng)
         starter = DeploymentStarter(StartSettings("http://127.0.0.1:8080"), self.rng)
         self.deployments = DeploymentService(
-            store, starter, self.changes, self.directory, self.locations, GeoDatabase(tuple), self.clock
+            store, starter, self.changes, self.directory, self.locations, Nowhere(), self.clock
         )
         seater = Seater(starter, placement_range_ms, 120.0)
-        self.sessions = SessionService(store, seater, webhook, self.directory, GeoDatabase(tuple), self.clock, self.rng)
+        self.sessions = SessionService(store, seater, webhook, self.directory, Nowhere(), self.clock, self.rng)
         self.observation = Observation(store, self.changes, self.clock)
         self.deployment_loop = DeploymentLoop(store, self.changes, self.directory, self.clock, retention, 120)
         self.session_loop = SessionLoop(store, Seeking(store, seater, webhook, self.directory, self.clock), self.clock)
