@@ -3,13 +3,15 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: toolchain help build run test test-quick lint format docs bench lock clean
+.PHONY: toolchain geo help build run test test-quick lint format docs bench lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
 # Empty files that remember what the environment was last made from, so that `make build` does nothing when nothing changed.
 BUILT := $(VENV)/.built
 TESTABLE := $(VENV)/.testable
+# Names the geo data that is installed.
+GEO := $(VENV)/share/waymeet/geo/installed.json
 PIP_FLAGS := --quiet --disable-pip-version-check --no-input
 
 CHECKED := src tests tools bench
@@ -19,12 +21,12 @@ RUST := $(wildcard Cargo.toml)
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-build: $(BUILT) ## Make .venv with `waymeet` in it
+build: $(BUILT) geo ## Make .venv with `waymeet` in it, and geo data (WAYMEET_GEO=none leaves that out)
 
-run: $(BUILT) ## Build, then run everything on this machine with the sample application
+run: $(BUILT) geo ## Build, then run everything on this machine with the sample application
 	@exec $(BIN)/waymeet up --sample
 
-test: $(TESTABLE) ## Build, then run every check and every test
+test: $(TESTABLE) geo ## Build, then run every check and every test
 	@tools/install-postgres
 	@status=0; \
 	$(MAKE) --no-print-directory lint || status=1; \
@@ -67,6 +69,10 @@ clean: ## Remove what was built, and caches
 
 toolchain:
 	@tools/find-toolchain
+
+# Downloaded once. Waymeet works without it, so a failure warns and no more.
+geo: $(BUILT)
+	@tools/install-geo $(BIN)/waymeet $(GEO) $(if $(filter build,$(MAKECMDGOALS)),again)
 
 $(BIN)/python:
 	@found=$$(tools/find-python) && $${found% *} -m venv --without-pip $(VENV)

@@ -30,6 +30,8 @@ class DomainMetrics(Collector):
 
     def __init__(self) -> None:
         self.counts = Counts()
+        self.geo_age_seconds: int | None = None
+        """How old the geo data is; `None` without any."""
 
     def describe(self) -> Iterator[Metric]:
         """Nothing, so that a registry does not collect just to learn the names."""
@@ -45,6 +47,10 @@ class DomainMetrics(Collector):
         yield GaugeMetricFamily("waymeet_nodes_known", "Nodes that have ever joined", counts.nodes_known)
         yield GaugeMetricFamily("waymeet_places_used", "Deployments that hold a place on a node", counts.places_used)
         yield GaugeMetricFamily("waymeet_places", "Deployments that all connected nodes take together", counts.places)
+        age = self.geo_age_seconds
+        yield GaugeMetricFamily("waymeet_geo_data_present", "Whether geo data is open: 1 or 0", int(age is not None))
+        if age is not None:
+            yield GaugeMetricFamily("waymeet_geo_data_age_seconds", "Since the oldest geo data in use was built", age)
 
 
 @dataclass(frozen=True, slots=True)

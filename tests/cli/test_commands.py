@@ -23,6 +23,8 @@ FLAGS = {
     "node": ["--config", "--data", "--log-level", "--name", "--stop-servers", "--token", "--url"],
     "demo": ["--data", "--token", "--url"],
     "doctor": ["--config", "--data", "--database-url", "--host", "--port"],
+    "geo update": ["--check", "--config", "--directory", "--source"],
+    "geo status": ["--config", "--directory"],
     "token create": ["--config", "--data", "--database-url", "--name", "--organisation", "--scope"],
     "token list": ["--config", "--data", "--database-url", "--organisation"],
     "token revoke": ["--config", "--data", "--database-url", "--organisation"],

@@ -16,6 +16,7 @@ from waymeet.applications.service import ApplicationService
 from waymeet.beacons.health import BeaconHealth
 from waymeet.beacons.service import BeaconService
 from waymeet.beacons.types import beacons_of
+from waymeet.geo.database import GeoDatabase
 from waymeet.http import v1, v2
 from waymeet.http.application import create_app
 from waymeet.http.limits import HttpLimits
@@ -98,6 +99,7 @@ async def api(world: World, beacon_health: BeaconHealth) -> AsyncIterator[httpx.
         sessions=world.sessions,
         directory=world.directory,
         beacons=BeaconService(world.directory, beacon_health, world.clock),
+        geography=GeoDatabase(tuple),
         webhooks=WebhookService(world.store, world.clock, rng),
         clock=world.clock,
         check_url=check_url,
@@ -441,9 +443,7 @@ class TestBeacons:
     async def test_none(self, api: httpx.AsyncClient) -> None:
         assert await answer(api.get("/v1/locations/beacons")) == {"locations": [], "count": 0}
 
-    async def test_two_at_one_place(
-        self, api: httpx.AsyncClient, world: World, beacon_health: BeaconHealth
-    ) -> None:
+    async def test_two_at_one_place(self, api: httpx.AsyncClient, world: World, beacon_health: BeaconHealth) -> None:
         await self.listed(world, beacon_health, 2)
         place = {
             "country": MONTREAL.country,
@@ -483,7 +483,9 @@ class TestBeacons:
             page = await answer(api.get("/v1/locations/beacons", params=query))
             assert (page["locations"], page["count"]) == (expected, len(expected))
 
-    @pytest.mark.parametrize("query", ["page=0", "page=-1", "page=x", "limit=0", "limit=1.5", "limit=", "page=1&page=1"])
+    @pytest.mark.parametrize(
+        "query", ["page=0", "page=-1", "page=x", "limit=0", "limit=1.5", "limit=", "page=1&page=1"]
+    )
     async def test_pages_out_of_form(self, api: httpx.AsyncClient, query: str) -> None:
         await answer(api.get(f"/v1/locations/beacons?{query}"), 400)
 

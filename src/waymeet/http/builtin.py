@@ -33,6 +33,7 @@ class _Documentation:
 def builtin_endpoints(
     endpoints: Sequence[Endpoint[Any, Any]],
     checks: Mapping[str, Check],
+    notices: Mapping[str, Check],
     limits: HttpLimits,
     registry: CollectorRegistry,
     version: str,
@@ -41,7 +42,7 @@ def builtin_endpoints(
 
     The last two describe `endpoints` and the first two.
     """
-    health = Health(checks, limits.check_seconds)
+    health = Health(checks, notices, limits.check_seconds)
 
     async def metrics(call: Call[None, None]) -> Document:
         return Document(generate_latest(registry), CONTENT_TYPE_LATEST)

@@ -25,10 +25,14 @@ class Readiness(Struct, frozen=True):
 
 
 class Health:
-    """The answers of `/healthz` and `/readyz`. A check that raises or takes longer than `seconds` has failed."""
+    """The answers of `/healthz` and `/readyz`. A check that raises or takes longer than `seconds` has failed.
 
-    def __init__(self, checks: Mapping[str, Check], seconds: float) -> None:
-        self._checks = dict(checks)
+    `notices` are checks that only tell: what they find is shown, and the server is ready all the same.
+    """
+
+    def __init__(self, checks: Mapping[str, Check], notices: Mapping[str, Check], seconds: float) -> None:
+        self._checks = {**checks, **notices}
+        self._decisive = frozenset(checks)
         self._seconds = seconds
 
     async def alive(self, call: Call[None, None]) -> Alive:
@@ -36,10 +40,10 @@ class Health:
         return Alive("ok")
 
     async def ready(self, call: Call[None, None]) -> Answer:
-        """200 when every check passes, 503 otherwise; all are asked at once."""
+        """200 when every check that decides passes, 503 otherwise; all are asked at once."""
         found = await asyncio.gather(*(self._ask(name, check) for name, check in self._checks.items()))
         states = dict(zip(self._checks, found, strict=True))
-        ready = all(state == "ok" for state in states.values())
+        ready = all(states[name] == "ok" for name in self._decisive)
         return Answer(200 if ready else 503, Readiness(ready, states))
 
     async def _ask(self, name: str, check: Check) -> str:

@@ -24,13 +24,14 @@ from waymeet.beacons.loop import BeaconLoop
 from waymeet.beacons.probing import UdpProber
 from waymeet.beacons.service import BeaconService
 from waymeet.clock import SystemClock
+from waymeet.datasets.installation import geo_sources
 from waymeet.deployments.changes import StatusChanges
 from waymeet.deployments.deadlines import Retention
 from waymeet.deployments.loop import DeploymentLoop
 from waymeet.deployments.observation import Observation
 from waymeet.deployments.service import DeploymentService
 from waymeet.deployments.starting import DeploymentStarter, StartSettings
-from waymeet.geo.nowhere import Nowhere
+from waymeet.geo.database import GeoDatabase
 from waymeet.http import v1, v2
 from waymeet.http.application import create_app
 from waymeet.http.limits import HttpLimits, RateClass
@@ -49,6 +50,7 @@ from waymeet.locations.service import NODES, LocationService
 from waymeet.logs import configure_logs
 from waymeet.main.beacon_sites import BeaconSites
 from waymeet.main.census import Census
+from waymeet.main.geography import GeographyWatch
 from waymeet.main.images import DirectoryImages
 from waymeet.main.readiness import NodeReadiness
 from waymeet.main.sample import register_sample
@@ -155,7 +157,7 @@ class ControlPlane:
         )
         session_hook = SessionWebhook(session_webhook, rng, settings.sessions.notify_waiting)
         changes = StatusChanges([SessionsFollowDeployments(session_hook)], status_webhook, retention, rng)
-        geography = Nowhere()
+        geography = GeoDatabase(geo_sources(settings.geo.database, settings.geo.directory))
         deployments = DeploymentService(store, starter, changes, directory, locations, geography, clock)
         seater = Seater(starter, settings.sessions.placement_range_ms, settings.deployments.node_lost_seconds)
         sessions = SessionService(store, seater, session_hook, directory, geography, clock, quick_rng)
@@ -188,6 +190,7 @@ class ControlPlane:
         beacon_metrics = BeaconMetrics(
             lambda: BeaconCounts(beacon_health.known, beacon_health.listed, beacon_health.delistings)
         )
+        self._geography_watch = GeographyWatch(geography, clock, domain_metrics)
         registry = CollectorRegistry()
         for collector in (
             domain_metrics,
@@ -206,6 +209,7 @@ class ControlPlane:
                 "sessions": session_loop.run,
                 "webhooks": webhook_loop.run,
                 "beacons": beacon_loop.run,
+                "geography": self._geography_watch.run,
                 "census": Census(store, directory, domain_metrics).run,
             }
         )
@@ -216,6 +220,7 @@ class ControlPlane:
             sessions=sessions,
             directory=directory,
             beacons=BeaconService(directory, beacon_health, clock, settings.beacons.fqdn_suffix),
+            geography=geography,
             webhooks=webhooks,
             clock=clock,
             check_url=lambda url: check_webhook_url(url, allow_private),
@@ -227,6 +232,7 @@ class ControlPlane:
             rng=quick_rng,
             limits=http_limits(settings),
             checks={"store": self._check_store, "nodes": self._node_readiness.check},
+            notices={"geo": self._geography_watch.notice},
             web_sockets={"/nodes/connect": NodeDoor(accounts, locations, Observation(store, changes, clock), bells)},
             lifespan=self._lifespan,
             registry=registry,
@@ -264,8 +270,6 @@ class ControlPlane:
 
     async def _prepare(self) -> None:
         settings = self._settings
-        if settings.geo.database:
-            _log.warning("geo.database is not used by this release yet; players are placed by coordinates they bring")
         organisation = (await self._accounts.ensure_organisation()).id
         if settings.token:
             await self._accounts.adopt_token(organisation, settings.token, OPERATOR_TOKEN, (Scope.API, Scope.RELAY))
@@ -275,6 +279,8 @@ class ControlPlane:
             await register_sample(self._applications, organisation)
         await self._directory.refresh()
         self._node_readiness.remember()
+        # Before the first request, which would otherwise find nothing.
+        await self._geography_watch.look()
 
     async def _check_store(self) -> str | None:
         async def unit(tx: LocationTransaction) -> None:

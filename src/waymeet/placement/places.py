@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 
+from waymeet.geo.countries import continent_named, country_named
+from waymeet.geo.names import name_key
 from waymeet.model.filters import Filter, FilterType, agrees, folded
 from waymeet.model.location import Location
 
@@ -27,12 +29,31 @@ def place(key: str, location: Location, *, region: str | None, tags: Mapping[str
     `region` is the operator's name for a group of locations; without one the continent stands in for it, and it is
     always known by its continent too (contract 2.2 and 4.2 number 8). Tags match as `key=value` and as the bare key.
     """
-    values = {name: frozenset({folded(getattr(location, name))}) for name in CONSTRAINT_FIELDS if name != "region"}
-    regions = {folded(location.continent)} | ({folded(region)} if region else set())
-    values["region"] = frozenset(regions)
+    values = {
+        name: frozenset({comparable(name, getattr(location, name))}) for name in CONSTRAINT_FIELDS if name != "region"
+    }
+    values["region"] = frozenset(comparable("region", text) for text in (location.continent, region) if text)
     values["location_tags"] = frozenset(folded(text) for tag, value in tags.items() for text in (tag, f"{tag}={value}"))
     site = "|".join(str(getattr(location, member.name)) for member in fields(location))
     return Place(key, site, location, values)
+
+
+def comparable(field_name: str, value: str) -> str:
+    """How a filter's value and a place's own are compared: equal results mean the same.
+
+    Names match however they are written: letter case, accents and punctuation aside. Countries match by any of their names
+    and ISO codes, continents (and regions, which may be continents) by name and code. Tags match but for letter case.
+    """
+    match field_name:
+        case "country":
+            country = country_named(value)
+            return country.code if country is not None else name_key(value)
+        case "continent" | "region":
+            continent = continent_named(value)
+            return continent.code if continent is not None else name_key(value)
+        case "city" | "administrative_division":
+            return name_key(value)
+    return folded(value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +68,7 @@ def allowed(places: Iterable[Place], filters: Sequence[Filter]) -> tuple[list[Pl
     """The places that pass every filter, and for each other one the first filter that it fails."""
     if not filters:
         return list(places), []
-    prepared = [(entry, [folded(value) for value in entry.values]) for entry in filters]
+    prepared = [(entry, [comparable(entry.field, value) for value in entry.values]) for entry in filters]
     passing: list[Place] = []
     excluded: list[Excluded] = []
     for candidate in places:

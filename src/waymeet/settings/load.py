@@ -223,9 +223,7 @@ def _fill_in(raw: Raw, command: Command, environment: Mapping[str, str]) -> None
     raw["public_url"] = (raw.get("public_url") or default_public_url(host, port)).rstrip("/")
     raw["database_url"] = raw.get("database_url") or f"sqlite:///{raw['data']}/{SQLITE_FILE}"
     geo = raw.setdefault("geo", {})
-    geo["directory"] = str(
-        Path(geo.get("directory") or f"{sys.prefix}/share/waymeet/geo").expanduser().absolute()
-    )
+    geo["directory"] = str(Path(geo.get("directory") or f"{sys.prefix}/share/waymeet/geo").expanduser().absolute())
     raw["programs"] = {image: msgspec.to_builtins(program) for image, program in BUILT_IN_PROGRAMS.items()} | raw.get(
         "programs", {}
     )

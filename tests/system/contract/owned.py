@@ -30,6 +30,7 @@ class Owned:
         self.values = {
             "app": self.app,
             "version": "1.0",
+            "ip": "203.0.113.7",
             "entry_id": entry["whitelist_entry"]["id"],
             "session_id": self.session_id,
             "request_id": self.request_id,

@@ -80,10 +80,16 @@ OWN_ONLY = {
     ("GET", "/v1/webhooks/secret"),
     ("POST", "/v1/webhooks/secret:rotate"),
     ("POST", "/v1/wizard/init-quick-start"),
+    ("GET", "/v1/ip"),
+    ("GET", "/v1/ip/{ip}/lookup"),
+    ("POST", "/v1/ips/lookup"),
     ("GET", "/healthz"),
     ("GET", "/readyz"),
 }
 """Calls that name nothing that could be somebody else's."""
+
+NOBODYS = {"ip"}
+"""Names in paths that stand for nothing that an organisation has."""
 
 
 @pytest.fixture
@@ -101,7 +107,7 @@ def test_every_endpoint(studio: Studio) -> None:
     assert documented == covered
     assert len(covered) == sum(len(table) for table in tables)
     for method, path in documented:
-        if "{" in path:
+        if set(re.findall(r"\{(\w+)\}", path)) - NOBODYS:
             assert (method, path) in OWNED | INSIDE
 
 

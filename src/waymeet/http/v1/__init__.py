@@ -11,6 +11,7 @@ from waymeet.http.v1.container_logs import ContainerLogEndpoints
 from waymeet.http.v1.context import ContextEndpoints
 from waymeet.http.v1.deployment_tags import DeploymentTagEndpoints
 from waymeet.http.v1.deployments import DeploymentEndpoints
+from waymeet.http.v1.ip_lookup import IpLookupEndpoints
 from waymeet.http.v1.locations import LocationEndpoints
 from waymeet.http.v1.metrics import MetricEndpoints
 from waymeet.http.v1.services import Services
@@ -35,6 +36,7 @@ def endpoints(services: Services) -> list[Endpoint[Any, Any]]:
         *MetricEndpoints(deployments).table(),
         *ContextEndpoints(deployments).table(),
         *LocationEndpoints(services.directory, services.applications).table(),
+        *IpLookupEndpoints(services.geography).table(),
         *BeaconEndpoints(services.beacons).table(),
         *WizardEndpoints().table(),
         *WebhookEndpoints(services.webhooks).table(),

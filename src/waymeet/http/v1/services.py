@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from waymeet.applications.service import ApplicationService
 from waymeet.beacons.service import BeaconService
 from waymeet.deployments.service import DeploymentService
+from waymeet.http.v1.ip_lookup import Geography
 from waymeet.locations.directory import Directory
 from waymeet.model.instant import Clock
 from waymeet.sessions.service import SessionService
@@ -21,6 +22,7 @@ class Services:
     sessions: SessionService
     directory: Directory
     beacons: BeaconService
+    geography: Geography
     webhooks: WebhookService
     clock: Clock
     check_url: Callable[[str], None]
