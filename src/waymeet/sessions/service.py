@@ -280,7 +280,18 @@ class SessionService:
                 if all(agrees(_values(seated, entry.field), wanted, entry.filter_type) for entry, wanted in prepared)
             ]
 
-            async def unit(tx: SessionTransaction, batch: list[SessionId] = batch) -> list[SessionId]:
+            chosen = set(batch)
+            deployments = [
+                seated.deployment.request_id
+                for seated in page
+                if seated.deployment is not None and seated.session.session_id in chosen
+            ]
+
+            async def unit(
+                tx: SessionTransaction, batch: list[SessionId] = batch, deployments: list[DeploymentId] = deployments
+            ) -> list[SessionId]:
+                # All at once and in their own order: in that of the sessions, two of us would wait for each other.
+                await tx.deployments.lock_many(deployments)
                 ended: list[SessionId] = []
                 for session_id in batch:
                     session = await _locked(tx, organisation, session_id)
