@@ -1,7 +1,7 @@
 """A small world to test the domains in: real store, real services, a clock moved by hand, nodes played by the test."""
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from tests.stores import Store
@@ -9,16 +9,19 @@ from waymeet.accounts.types import Organisation
 from waymeet.applications.types import ApplicationFields, SessionSettings, Version, VersionFields, VersionSettings
 from waymeet.deployments.changes import StatusChanges
 from waymeet.deployments.deadlines import Retention
+from waymeet.deployments.finding import CandidateFinder
 from waymeet.deployments.loop import DeploymentLoop
 from waymeet.deployments.observation import Observation
 from waymeet.deployments.service import DeploymentService
 from waymeet.deployments.starting import DeploymentStarter, StartSettings
 from waymeet.deployments.types import Deployment, LinkedSession, Player
-from waymeet.geo.nowhere import Nowhere
+from waymeet.geo.database import GeoDatabase
 from waymeet.locations.directory import Directory
 from waymeet.locations.service import LocationService
+from waymeet.locations.types import Site
 from waymeet.model.ids import DeploymentId, NodeName, OrganisationId
 from waymeet.model.instant import MICROSECONDS, Instant
+from waymeet.model.latency import Latency, Origin
 from waymeet.model.location import Coordinates, Location
 from waymeet.model.node_messages import PROTOCOL, BeaconPorts, Hello, Role
 from waymeet.model.servers import (
@@ -30,6 +33,8 @@ from waymeet.model.servers import (
     ServerReport,
 )
 from waymeet.model.states import SessionKind
+from waymeet.placement.limits import LatencyStep
+from waymeet.placement.places import place as site_place
 from waymeet.sessions.following import SessionsFollowDeployments
 from waymeet.sessions.loop import SessionLoop
 from waymeet.sessions.seating import Seater
@@ -84,15 +89,51 @@ def place(city: str, latitude: float, longitude: float, continent: str = "Europe
 
 
 FRANKFURT = place("Frankfurt", 50.11, 8.68)
+WARSAW = place("Warsaw", 52.23, 21.01)
 MONTREAL = place("Montreal", 45.5, -73.56, "North America")
 PARIS_PLAYER = Coordinates(48.85, 2.35)
 TORONTO_PLAYER = Coordinates(43.65, -79.38)
 
 
+class KnownLatencies:
+    """What the test says was measured: milliseconds by address and city."""
+
+    def __init__(self) -> None:
+        self.by_city: dict[str, dict[str, float]] = {}
+        self.asked: list[tuple[list[str], list[str]]] = []
+        """Addresses and cities of every call to probe."""
+
+    async def known(
+        self, addresses: Sequence[str], organisation: OrganisationId | None = None
+    ) -> Sequence[Mapping[str, Latency]]:
+        return [
+            {place_of(city): Latency(ms, Origin.MEASURED, 1.0) for city, ms in self.by_city.get(address, {}).items()}
+            for address in addresses
+        ]
+
+    async def measured(
+        self, addresses: Sequence[str], sites: Sequence[Site], organisation: OrganisationId | None = None
+    ) -> Sequence[Mapping[str, Latency]]:
+        self.asked.append((list(addresses), [site.nodes[0].profile.location.city for site in sites]))
+        return await self.known(addresses)
+
+
+def place_of(city: str) -> str:
+    """What measurements call the location in one of the cities here."""
+    location = next(each for each in (FRANKFURT, MONTREAL, WARSAW) if each.city == city)
+    return site_place("x", location, region=None, tags={}).site
+
+
 class World:
     """The domains over one store."""
 
-    def __init__(self, store: Store, seed: int = 0, placement_range_ms: float = 30.0) -> None:
+    def __init__(
+        self,
+        store: Store,
+        seed: int = 0,
+        placement_range_ms: float = 30.0,
+        latency_steps: Sequence[LatencyStep] = (),
+    ) -> None:
         self.store = store
         self.clock = HandClock()
         self.rng = random.Random(seed)
@@ -102,14 +143,15 @@ class World:
         webhook = SessionWebhook(_session_body, self.rng)
         self.changes = StatusChanges([SessionsFollowDeployments(webhook)], _status_body, retention, self.rng)
         starter = DeploymentStarter(StartSettings("http://127.0.0.1:8080"), self.rng)
-        self.deployments = DeploymentService(
-            store, starter, self.changes, self.directory, self.locations, Nowhere(), self.clock
-        )
-        seater = Seater(starter, placement_range_ms, 120.0)
-        self.sessions = SessionService(store, seater, webhook, self.directory, Nowhere(), self.clock, self.rng)
+        self.latencies = KnownLatencies()
+        geography = GeoDatabase(tuple)
+        finder = CandidateFinder(self.directory, geography, self.latencies)
+        self.deployments = DeploymentService(store, starter, self.changes, finder, self.locations, self.clock)
+        seater = Seater(starter, placement_range_ms, 120.0, latency_steps)
+        self.sessions = SessionService(store, seater, webhook, finder, geography, self.clock, self.rng)
         self.observation = Observation(store, self.changes, self.clock)
         self.deployment_loop = DeploymentLoop(store, self.changes, self.directory, self.clock, retention, 120)
-        self.session_loop = SessionLoop(store, Seeking(store, seater, webhook, self.directory, self.clock), self.clock)
+        self.session_loop = SessionLoop(store, Seeking(store, seater, webhook, finder, self.clock), self.clock)
         self.tokens: dict[str, str] = {}
 
     async def found(self) -> "World":

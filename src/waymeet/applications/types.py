@@ -6,6 +6,7 @@ from waymeet.model.ids import OrganisationId
 from waymeet.model.instant import Instant
 from waymeet.model.servers import PortRequest, RestartPolicy
 from waymeet.model.states import SessionKind
+from waymeet.placement.limits import NO_LIMITS, Limits
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +90,12 @@ class VersionSettings:
     def sessions(self) -> SessionSettings:
         """The session settings, or those of kind `Default` (no sessions) when there are none."""
         return self.session_config or _NO_SESSIONS
+
+    def limits(self, cap_ms: float | None = None) -> Limits:
+        """What the version asks of placement, and what the moment does."""
+        if self.probe is None:
+            return NO_LIMITS if cap_ms is None else Limits(cap_ms=cap_ms)
+        return Limits(self.probe.optimal_ping, self.probe.rejected_ping, cap_ms)
 
 
 _NO_SESSIONS = SessionSettings()

@@ -14,6 +14,7 @@ from waymeet.model.location import Coordinates
 from waymeet.model.paging import Page, PageRequest
 from waymeet.model.servers import ServerSpec
 from waymeet.model.states import SessionKind
+from waymeet.placement.explanation import Explanation
 from waymeet.webhooks.ports import WebhookRows
 
 Result = TypeVar("Result")
@@ -26,6 +27,11 @@ class DeploymentRows(Protocol):
 
     async def find(self, organisation: OrganisationId, request_id: DeploymentId) -> Deployment | None:
         """The organisation's deployment, ended ones included while they are remembered."""
+
+    async def explanation(
+        self, organisation: OrganisationId, request_id: DeploymentId
+    ) -> tuple[Explanation | None] | None:
+        """Why the organisation's deployment is where it is; within the tuple `None` when that was not written down."""
 
     async def find_any(self, request_id: DeploymentId) -> Deployment | None:
         """A deployment of whichever organisation: for nodes and for calls with the deployment's own token."""
@@ -158,10 +164,14 @@ class Latencies(Protocol):
     Both calls answer one mapping per address, in their order, by site (`Place.site`); it is empty where nothing is known.
     """
 
-    async def known(self, addresses: Sequence[str]) -> Sequence[Mapping[str, Latency]]:
-        """What is known now: from memory or by one read, without waiting for anybody."""
+    async def known(
+        self, addresses: Sequence[str], organisation: OrganisationId | None = None
+    ) -> Sequence[Mapping[str, Latency]]:
+        """What is known now, to `organisation` also from its own players: from memory or by one read, without waiting."""
 
-    async def measured(self, addresses: Sequence[str], sites: Sequence[Site]) -> Sequence[Mapping[str, Latency]]:
+    async def measured(
+        self, addresses: Sequence[str], sites: Sequence[Site], organisation: OrganisationId | None = None
+    ) -> Sequence[Mapping[str, Latency]]:
         """As `known`, after having the sites probe those addresses of which nothing fresh is known.
 
         Waits at most for the probe budget (some 300 ms), and not at all when there is nothing to ask. Whoever does not

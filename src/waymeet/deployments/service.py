@@ -5,10 +5,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from waymeet.deployments import tags as tag_rules
-from waymeet.deployments.candidates import Candidates
+from waymeet.deployments.candidates import Choice, no_room
 from waymeet.deployments.changes import StatusChanges
-from waymeet.deployments.players import located
-from waymeet.deployments.ports import DeploymentStore, DeploymentTransaction, Geography
+from waymeet.deployments.finding import CandidateFinder
+from waymeet.deployments.ports import DeploymentStore, DeploymentTransaction
 from waymeet.deployments.starting import DeploymentStarter
 from waymeet.deployments.types import (
     Deployment,
@@ -18,7 +18,6 @@ from waymeet.deployments.types import (
     StopResult,
     Tag,
 )
-from waymeet.locations.directory import Directory
 from waymeet.locations.service import LocationService
 from waymeet.model.errors import Forbidden, Gone, Invalid, NotFound, Unauthenticated, Unsatisfiable
 from waymeet.model.filters import Filter, agrees, folded
@@ -28,6 +27,7 @@ from waymeet.model.node_messages import QuestionKind, ServerLogs
 from waymeet.model.paging import Page, PageRequest
 from waymeet.model.servers import Reading
 from waymeet.model.states import DeploymentStatus
+from waymeet.placement.explanation import Explanation
 
 BULK_STOP_FIELDS = frozenset({"request_id", "deployment_tags"})
 BULK_PER_UNIT = 50
@@ -41,17 +41,15 @@ class DeploymentService:
         store: DeploymentStore,
         starter: DeploymentStarter,
         changes: StatusChanges,
-        directory: Directory,
+        finder: CandidateFinder,
         locations: LocationService,
-        geography: Geography,
         clock: Clock,
     ) -> None:
         self._store = store
         self._starter = starter
         self._changes = changes
-        self._directory = directory
+        self._finder = finder
         self._locations = locations
-        self._geography = geography
         self._clock = clock
 
     async def deploy(self, organisation: OrganisationId, request: DeploymentRequest) -> Deployment:
@@ -60,8 +58,10 @@ class DeploymentService:
         Raises `Invalid` for an inactive version, `NotFound` for an unknown one, `Unsatisfiable` when no allowed
         location has room now or can run the image; nothing is written then.
         """
-        request = replace(request, players=located(request.players, self._geography))
-        choice = Candidates(self._directory.fleet, request.players, request.location, request.filters)
+        candidates = await self._finder.find(
+            organisation, request.players, request.location, request.filters, measured=not request.skip_telemetry
+        )
+        request = replace(request, players=candidates.players)
 
         async def unit(tx: DeploymentTransaction) -> Deployment:
             version = await tx.applications.find_version(organisation, request.application, request.version)
@@ -71,17 +71,17 @@ class DeploymentService:
                 raise NotFound(f"Application {request.application} has no version {request.version}, or is unknown")
             if not version.deployable:
                 raise Invalid({"version_name": f"'{version.name}' or its application is not active; activate it first"})
+            choice = Choice(candidates, version.settings.limits())
             deployment = await self._starter.start_at_best(
                 tx,
                 organisation=organisation,
                 version=version,
                 request=request,
-                candidates=choice,
+                choice=choice,
                 now=self._clock.now(),
             )
             if deployment is None:
-                image = version.settings.docker_image
-                raise Unsatisfiable(no_room(choice, image))
+                raise Unsatisfiable(no_room(choice, version.settings.docker_image))
             return deployment
 
         return await self._store.write(unit)
@@ -100,6 +100,18 @@ class DeploymentService:
         if found is None:
             raise _unknown(text)
         return found
+
+    async def placement(self, organisation: OrganisationId, text: str) -> tuple[DeploymentId, Explanation | None]:
+        """Why a deployment is where it is, as of when it was started; `None` for one of an earlier release."""
+        request_id = _known_form(text)
+
+        async def unit(tx: DeploymentTransaction) -> tuple[Explanation | None] | None:
+            return await tx.deployments.explanation(organisation, request_id)
+
+        found = await self._store.read(unit)
+        if found is None:
+            raise _unknown(text)
+        return request_id, found[0]
 
     async def stop(self, organisation: OrganisationId, text: str) -> StopResult:
         """Want a deployment no more. Repeatable; `Gone` once it is terminated (contract 3.5)."""
@@ -273,15 +285,6 @@ class DeploymentService:
             return ()
         answer = await self._locations.ask(deployment.node_name, QuestionKind.READINGS, deployment.request_id)
         return answer.readings or ()
-
-
-def no_room(candidates: Candidates, image: str) -> str:
-    """Why nothing can be started: the sentence that callers see."""
-    if not candidates.fleet.nodes:
-        return "no node has joined yet; start one with `waymeet node`"
-    if not candidates.ranking:
-        return "no location passes the filters; relax them or add a node there"
-    return f"no allowed location has room for image '{image}' now; add nodes or capacity, or list the program there"
 
 
 def bulk_values(entry: Filter) -> list[str]:

@@ -4,9 +4,10 @@ import random
 from dataclasses import dataclass, replace
 
 from waymeet.applications.types import Version
-from waymeet.deployments.candidates import Candidates, can_start
+from waymeet.deployments.candidates import Choice, can_start
 from waymeet.deployments.deadlines import Retention, next_due
 from waymeet.deployments.environment import platform_environment
+from waymeet.deployments.explaining import explain_start
 from waymeet.deployments.ports import DeploymentTransaction
 from waymeet.deployments.types import Deployment, DeploymentRequest, DeploymentSettings, Tag
 from waymeet.locations.service import NODE
@@ -41,22 +42,22 @@ class DeploymentStarter:
         organisation: OrganisationId,
         version: Version,
         request: DeploymentRequest,
-        candidates: Candidates,
+        choice: Choice,
         now: Instant,
         first_session_seats: int | None = None,
     ) -> Deployment | None:
-        """Write the deployment on the best-ranked node that takes one more; `None` when none does.
+        """Write the deployment, and why it is there, on the best node that takes one more; `None` when none does.
 
         With `first_session_seats` the deployment begins with one linked session that occupies so many seats, so nobody
         else can take them first. The commit tells the node.
         """
         rooms = await tx.locations.rooms()
-        for entry in candidates.ranking:
-            node = candidates.fleet.by_name[entry.key]
-            if node.name not in rooms or not can_start(node, version.settings):
-                continue
+        nodes = choice.candidates.fleet.nodes
+        able = {node.name for node in nodes if node.name in rooms and can_start(node, version.settings)}
+        for site, node in choice.nodes_in_order(able):
             if await tx.locations.reserve(node.name):
                 deployment = self._deployment(organisation, version, request, node, now, first_session_seats)
+                deployment = replace(deployment, explanation=explain_start(choice, site, now))
                 await tx.deployments.insert(deployment)
                 tx.wake(NODE, node.name)
                 return deployment

@@ -8,6 +8,7 @@ from waymeet.model.instant import Instant
 from waymeet.model.location import Coordinates, Location
 from waymeet.model.servers import PortMapping, ServerSpec
 from waymeet.model.states import DeploymentStatus, SessionKind, SessionStatus
+from waymeet.placement.explanation import Explanation
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +131,8 @@ class Deployment:
     empty_since: Instant | None = None
     empty_ttl_minutes: int | None = None
     due_at: Instant | None = None
+    explanation: Explanation | None = None
+    """Why it is where it is: written with it, and not read back with it; see `DeploymentRows.explanation`."""
 
     @property
     def ready(self) -> bool:
@@ -191,6 +194,7 @@ class DeploymentRequest:
     players: tuple[Player, ...] = ()
     location: Coordinates | None = None
     filters: tuple[Filter, ...] = ()
+    skip_telemetry: bool = False
     environment: dict[str, str] = field(default_factory=dict)
     tags: tuple[str, ...] = ()
     webhooks: DeploymentWebhooks = DeploymentWebhooks()

@@ -4,6 +4,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from msgspec import Raw
+from msgspec.json import encode
+
 from waymeet.geo.distance import UnitVector, unit_vector
 from waymeet.model.ids import NodeName
 from waymeet.model.instant import Instant
@@ -74,6 +77,11 @@ class Site:
         return self.nodes[0].place.site
 
     @cached_property
+    def document(self) -> Raw:
+        """The location as it stands in explanations of placements: many are written, and all alike."""
+        return Raw(encode(self.nodes[0].profile.location))
+
+    @cached_property
     def names(self) -> list[NodeName]:
         return [node.name for node in self.nodes]
 
@@ -112,9 +120,17 @@ class Fleet:
         return [site.vector for site in self.sites]
 
     @cached_property
-    def roomiest_site(self) -> Site | None:
-        """The site of the node with most room, then the first by name: where nobody's place is known."""
+    def positions(self) -> Mapping[str, int]:
+        """The position of each site, by its key."""
+        return {site.key: position for position, site in enumerate(self.sites)}
+
+    @cached_property
+    def by_location(self) -> Mapping[Location, int]:
+        """The position of the site at each location."""
+        return {site.nodes[0].profile.location: position for position, site in enumerate(self.sites)}
+
+    @cached_property
+    def roomiest(self) -> int | None:
+        """The position of the site of the node with most room, then the first by name: where nobody's place is known."""
         best = min(self.nodes, key=lambda node: (-node.room, node.name), default=None)
-        if best is None:
-            return None
-        return next(site for site in self.sites if best in site.nodes)
+        return None if best is None else self.positions[best.place.site]

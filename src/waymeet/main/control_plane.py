@@ -27,6 +27,7 @@ from waymeet.clock import SystemClock
 from waymeet.datasets.installation import geo_sources
 from waymeet.deployments.changes import StatusChanges
 from waymeet.deployments.deadlines import Retention
+from waymeet.deployments.finding import CandidateFinder
 from waymeet.deployments.loop import DeploymentLoop
 from waymeet.deployments.observation import Observation
 from waymeet.deployments.service import DeploymentService
@@ -57,6 +58,7 @@ from waymeet.main.sample import register_sample
 from waymeet.main.tasks import Tasks
 from waymeet.metrics import BeaconCounts, BeaconMetrics, DomainMetrics
 from waymeet.model.errors import Invalid, WaymeetError
+from waymeet.placement.limits import LatencyStep
 from waymeet.sessions.following import SessionsFollowDeployments
 from waymeet.sessions.loop import SessionLoop
 from waymeet.sessions.seating import Seater
@@ -158,9 +160,15 @@ class ControlPlane:
         session_hook = SessionWebhook(session_webhook, rng, settings.sessions.notify_waiting)
         changes = StatusChanges([SessionsFollowDeployments(session_hook)], status_webhook, retention, rng)
         geography = GeoDatabase(geo_sources(settings.geo.database, settings.geo.directory))
-        deployments = DeploymentService(store, starter, changes, directory, locations, geography, clock)
-        seater = Seater(starter, settings.sessions.placement_range_ms, settings.deployments.node_lost_seconds)
-        sessions = SessionService(store, seater, session_hook, directory, geography, clock, quick_rng)
+        finder = CandidateFinder(directory, geography, latencies)
+        deployments = DeploymentService(store, starter, changes, finder, locations, clock)
+        seater = Seater(
+            starter,
+            settings.sessions.placement_range_ms,
+            settings.deployments.node_lost_seconds,
+            [LatencyStep(step.max_ms, step.seconds) for step in settings.sessions.latency_steps],
+        )
+        sessions = SessionService(store, seater, session_hook, finder, geography, clock, quick_rng)
         webhooks = WebhookService(store, clock, rng)
         webhook_loop = WebhookLoop(
             store,
@@ -183,7 +191,7 @@ class ControlPlane:
         deployment_loop = DeploymentLoop(
             store, changes, directory, clock, retention, settings.deployments.node_lost_seconds
         )
-        session_loop = SessionLoop(store, Seeking(store, seater, session_hook, directory, clock), clock)
+        session_loop = SessionLoop(store, Seeking(store, seater, session_hook, finder, clock), clock)
         beacon_health = BeaconHealth()
         beacon_loop = BeaconLoop(directory, beacon_health, UdpProber(rng), clock)
         domain_metrics = DomainMetrics()
@@ -221,6 +229,7 @@ class ControlPlane:
             directory=directory,
             beacons=BeaconService(directory, beacon_health, clock, settings.beacons.fqdn_suffix),
             geography=geography,
+            latencies=latencies,
             webhooks=webhooks,
             clock=clock,
             check_url=lambda url: check_webhook_url(url, allow_private),

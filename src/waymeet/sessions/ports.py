@@ -8,6 +8,7 @@ from waymeet.deployments.ports import DeploymentTransaction, LinkedSessionRows
 from waymeet.model.ids import DeploymentId, NodeName, OrganisationId, SessionId
 from waymeet.model.instant import Instant
 from waymeet.model.paging import Page, PageRequest
+from waymeet.placement.explanation import Explanation
 from waymeet.sessions.types import SeatedSession, Session
 
 Result = TypeVar("Result")
@@ -31,6 +32,11 @@ class SessionRows(LinkedSessionRows, Protocol):
     async def find(self, organisation: OrganisationId, session_id: SessionId) -> SeatedSession | None:
         """A session and its deployment."""
 
+    async def explanation(
+        self, organisation: OrganisationId, session_id: SessionId
+    ) -> tuple[Explanation | None] | None:
+        """Why the organisation's session is where it is; within the tuple `None` when that was not written down."""
+
     async def lock(self, organisation: OrganisationId, session_id: SessionId) -> Session | None:
         """A session, held until the transaction ends."""
 
@@ -38,7 +44,7 @@ class SessionRows(LinkedSessionRows, Protocol):
         """The sessions of a deployment that have not ended, held until the transaction ends; oldest first."""
 
     async def save(self, session: Session) -> None:
-        """Write back a locked session."""
+        """Write back a locked session; the explanation only when it has one."""
 
     async def page(self, organisation: OrganisationId, request: PageRequest) -> Page[SeatedSession]:
         """Active sessions, newest first."""

@@ -1,13 +1,15 @@
-"""Sessions that are Seeking: every node that could take them is away for a moment, so seats are looked for again."""
+"""Sessions that are Seeking, so seats are looked for again.
+
+Every node that could take them is away for a moment, or none within the latency that is allowed so far had room.
+"""
 
 from collections.abc import Sequence
 
 from msgspec.structs import replace
 
-from waymeet.deployments.candidates import Candidates
-from waymeet.locations.directory import Directory
+from waymeet.deployments.finding import CandidateFinder
 from waymeet.model.ids import OrganisationId, SessionId
-from waymeet.model.instant import Clock, Instant, after
+from waymeet.model.instant import MICROSECONDS, Clock, Instant, after
 from waymeet.model.states import SessionStatus, move_session
 from waymeet.sessions.following import SESSION
 from waymeet.sessions.ports import SessionStore, SessionTransaction
@@ -28,15 +30,15 @@ def next_look(status: SessionStatus, now: Instant, retention_minutes: int) -> In
 
 
 class Seeking:
-    """Looks again, until there are seats, or the nodes have been away for so long that they count as lost."""
+    """Looks again, until there are seats, or the nodes count as lost, or the steps of the latency caps are over."""
 
     def __init__(
-        self, store: SessionStore, seater: Seater, webhook: SessionWebhook, directory: Directory, clock: Clock
+        self, store: SessionStore, seater: Seater, webhook: SessionWebhook, finder: CandidateFinder, clock: Clock
     ) -> None:
         self._store = store
         self._seater = seater
         self._webhook = webhook
-        self._directory = directory
+        self._finder = finder
         self._clock = clock
 
     async def seek_again(self) -> bool:
@@ -52,13 +54,30 @@ class Seeking:
         return len(due) == SEEKING_PER_ROUND
 
     async def _seek(self, organisation: OrganisationId, session_id: SessionId) -> None:
-        fleet = self._directory.fleet
+        async def read(tx: SessionTransaction) -> SeatedSession | None:
+            return await tx.sessions.find(organisation, session_id)
+
+        seated = await self._store.read(read)
+        if seated is None:
+            return  # Deleted meanwhile.
+        before, wish = seated.session, seated.session.wish
+        # What was measured when it was created is known; nobody is probed again for it.
+        candidates = await self._finder.find(
+            organisation,
+            before.users,
+            wish.location,
+            wish.filters,
+            measured=not wish.skip_telemetry,
+            probe=False,
+        )
 
         async def unit(tx: SessionTransaction) -> None:
             session = await tx.sessions.lock(organisation, session_id)
             now = self._clock.now()
             if session is None or session.status is not SessionStatus.SEEKING or (session.due_at or now) > now:
                 return  # Deleted meanwhile, or another replica has just looked.
+            if session.users != before.users:
+                return  # The candidates are those of another group; the next round finds the right ones.
             request = SessionRequest(
                 application=session.application_name,
                 version=session.version_name,
@@ -75,11 +94,11 @@ class Seeking:
                     SessionStatus.ERROR, error="the version was changed meanwhile; create the session again"
                 )
             else:
-                choice = Candidates(fleet, request.players, request.wish.location, request.wish.filters)
-                found = await self._seater.seat_or_start(tx, organisation, version, request, choice, now)
+                waited = (now - session.created_at) / MICROSECONDS
+                found = await self._seater.seat_or_start(tx, organisation, version, request, candidates, now, waited)
             due_at = next_look(found.status, now, session.retention_minutes)
             if found.status is SessionStatus.SEEKING:
-                await tx.sessions.save(replace(session, due_at=due_at))
+                await tx.sessions.save(replace(session, due_at=due_at, explanation=found.explanation))
                 return
             seated = replace(
                 session,
@@ -88,6 +107,7 @@ class Seeking:
                 seats=0 if found.deployment is None else seats_needed(session.kind, session.user_count),
                 error=found.error,
                 due_at=due_at,
+                explanation=found.explanation,
             )
             await tx.sessions.save(seated)
             await self._webhook.queue(tx, SeatedSession(seated, found.deployment), now)

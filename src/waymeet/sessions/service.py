@@ -7,17 +7,19 @@ from msgspec.structs import replace
 
 from waymeet.applications.types import Version
 from waymeet.deployments.candidates import Candidates
+from waymeet.deployments.explaining import explain_at_once, explain_named
+from waymeet.deployments.finding import CandidateFinder
 from waymeet.deployments.players import located
 from waymeet.deployments.ports import Geography
 from waymeet.deployments.service import bulk_values
 from waymeet.deployments.types import Deployment, Player
-from waymeet.locations.directory import Directory
 from waymeet.model.errors import Conflict, Gone, Invalid, NotFound, Unsatisfiable
 from waymeet.model.filters import Filter, agrees, folded
 from waymeet.model.ids import DeploymentId, OrganisationId, SessionId, new_session_id, parse_session_id
 from waymeet.model.instant import Clock, Instant
 from waymeet.model.paging import Page, PageRequest
 from waymeet.model.states import SessionKind, SessionStatus, move_session
+from waymeet.placement.explanation import Explanation
 from waymeet.sessions.following import SESSION
 from waymeet.sessions.known_versions import KnownVersions
 from waymeet.sessions.ports import SessionStore, SessionTransaction
@@ -40,7 +42,7 @@ class SessionService:
         store: SessionStore,
         seater: Seater,
         webhook: SessionWebhook,
-        directory: Directory,
+        finder: CandidateFinder,
         geography: Geography,
         clock: Clock,
         rng: random.Random,
@@ -48,7 +50,7 @@ class SessionService:
         self._store = store
         self._seater = seater
         self._webhook = webhook
-        self._directory = directory
+        self._finder = finder
         self._geography = geography
         self._clock = clock
         self._rng = rng
@@ -67,11 +69,14 @@ class SessionService:
         """
         if len(request.players) > HIGHEST_USERS:
             raise Invalid({"ip_list": f"a session has at most {HIGHEST_USERS} users; split the group"})
-        request = replace(request, players=located(request.players, self._geography))
-        fleet = self._directory.fleet
-        choice = Candidates(fleet, request.players, request.wish.location, request.wish.filters)
+        wish = request.wish
+        measured = not wish.skip_telemetry and request.deployment_id is None
+        candidates = await self._finder.find(
+            organisation, request.players, wish.location, wish.filters, measured=measured
+        )
+        request = replace(request, players=candidates.players)
 
-        session = await self._seat_quickly(organisation, request, choice)
+        session = await self._seat_quickly(organisation, request, candidates)
         if session is not None:
             return session
 
@@ -94,9 +99,10 @@ class SessionService:
                 named = await _named_deployment(tx, organisation, request.deployment_id)
                 # A deployment that is named brings its version along, however many newer ones there are.
                 version = await checked_version(tx, request.version or named.version_name)
-                return await write_down(tx, version, await _link_to(tx, named, version, request), named.kind)
+                linked = await _link_to(tx, named, version, request, self._clock.now())
+                return await write_down(tx, version, linked, named.kind)
             version = await checked_version(tx)
-            found = await self._seater.seat_at_once(tx, version, request, choice)
+            found = await self._seater.seat_at_once(tx, version, request, candidates, self._clock.now())
             if found is None:
                 return None
             return await write_down(tx, version, found, version.settings.sessions.kind)
@@ -104,14 +110,14 @@ class SessionService:
         async def thoroughly(tx: SessionTransaction) -> Session:
             version = await checked_version(tx)
             now = self._clock.now()
-            found = await self._seater.seat_or_start(tx, organisation, version, request, choice, now)
+            found = await self._seater.seat_or_start(tx, organisation, version, request, candidates, now)
             return await write_down(tx, version, found, version.settings.sessions.kind)
 
         session = await self._store.write(at_once)
         return session if session is not None else await self._store.write(thoroughly)
 
     async def _seat_quickly(
-        self, organisation: OrganisationId, request: SessionRequest, choice: Candidates
+        self, organisation: OrganisationId, request: SessionRequest, candidates: Candidates
     ) -> Session | None:
         """The usual case in a single statement: free seats at the best location, for a version that is known.
 
@@ -119,13 +125,17 @@ class SessionService:
         ways that `create` goes then read everything afresh.
         """
         version = self._known_versions.find(organisation, request.application, request.version)
-        if version is None or request.deployment_id is not None or request.webhook_url or not choice.best_site:
+        if version is None or request.deployment_id is not None or request.webhook_url:
             return None
         known, now = version, self._clock.now()
+        choice = self._seater.choice(known, candidates)
+        if len(choice.best) != 1:
+            return None  # Where several are as good, which one it was is known only afterwards.
+        nodes, explanation = choice.names(choice.best), explain_at_once(choice, choice.best[0], now)
 
         async def unit(tx: SessionTransaction) -> Session | None:
-            session = self._session(organisation, known, request, known.settings.sessions.kind, now)
-            return await tx.sessions.insert_seated(session, known, choice.best_site, wanted_tags(request))
+            session = self._session(organisation, known, request, known.settings.sessions.kind, now, explanation)
+            return await tx.sessions.insert_seated(session, known, nodes, wanted_tags(request))
 
         return await self._store.write_single(unit)
 
@@ -136,6 +146,7 @@ class SessionService:
         request: SessionRequest,
         kind: SessionKind,
         now: Instant,
+        explanation: Explanation | None = None,
     ) -> Session:
         """A session that occupies its seats as soon as there is a deployment."""
         return Session(
@@ -155,7 +166,23 @@ class SessionService:
             error=None,
             retention_minutes=version.settings.sessions.session_max_duration,
             created_at=now,
+            explanation=explanation,
         )
+
+    async def placement(self, organisation: OrganisationId, text: str) -> tuple[SessionId, Explanation | None]:
+        """Why a session is where it is, as of when it was placed; `None` for one of an earlier release.
+
+        Raises as `find`.
+        """
+        session_id = checked_session_id(text)
+
+        async def unit(tx: SessionTransaction) -> tuple[Explanation | None] | None:
+            return await tx.sessions.explanation(organisation, session_id)
+
+        found = await self._store.read(unit)
+        if found is None:
+            raise _unknown(session_id)
+        return session_id, found[0]
 
     async def find(self, organisation: OrganisationId, text: str) -> SeatedSession:
         """A session and its deployment; `Invalid` for a malformed id, `NotFound` once it has vanished."""
@@ -316,6 +343,7 @@ def _settled(session: Session, seating: Seating) -> Session:
         deployment_id=seating.deployment.request_id if seating.deployment is not None else None,
         seats=session.seats if linked else 0,
         error=seating.error,
+        explanation=seating.explanation,
         due_at=next_look(seating.status, session.created_at, session.retention_minutes),
     )
 
@@ -330,7 +358,7 @@ async def _named_deployment(
 
 
 async def _link_to(
-    tx: SessionTransaction, deployment: Deployment, version: Version, request: SessionRequest
+    tx: SessionTransaction, deployment: Deployment, version: Version, request: SessionRequest, now: Instant
 ) -> Seating:
     if deployment.version_id != version.id:
         raise Conflict(f"Deployment {deployment.request_id} runs another application or version")
@@ -340,7 +368,8 @@ async def _link_to(
     taken = await tx.deployments.take_seats(deployment.request_id, seats)
     if taken is None:
         raise Conflict(f"Deployment {deployment.request_id} has not enough free sockets for {seats} more")
-    return Seating(SessionStatus.READY if taken.ready else SessionStatus.WAITING, taken)
+    status = SessionStatus.READY if taken.ready else SessionStatus.WAITING
+    return Seating(status, taken, explanation=explain_named(now))
 
 
 async def _locked(tx: SessionTransaction, organisation: OrganisationId, session_id: SessionId) -> Session | None:

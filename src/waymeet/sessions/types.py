@@ -13,6 +13,7 @@ from waymeet.model.ids import DeploymentId, OrganisationId, SessionId
 from waymeet.model.instant import MINUTE, Instant
 from waymeet.model.location import Coordinates
 from waymeet.model.states import SessionKind, SessionStatus
+from waymeet.placement.explanation import Explanation
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +75,8 @@ class Session(Struct, frozen=True):
     created_at: Instant
     ended_at: Instant | None = None
     due_at: Instant | None = None
+    explanation: Explanation | None = None
+    """Why it is where it is: written by `SessionRows`, and not read back with the session; see its `explanation`."""
 
     @property
     def user_count(self) -> int:

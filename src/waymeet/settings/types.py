@@ -120,6 +120,13 @@ class StoreSettings(Section, frozen=True, kw_only=True):
     ] = 10
 
 
+class LatencyStepSettings(Section, frozen=True, kw_only=True):
+    """One step of `latency_steps`."""
+
+    max_ms: Annotated[float, Meta(gt=0, le=10_000, description="Locations above it are not used during this step")]
+    seconds: Annotated[float, Meta(gt=0, le=3600, description="How long the step lasts")]
+
+
 class SessionSettings(Section, frozen=True, kw_only=True):
     """Seating players."""
 
@@ -131,6 +138,15 @@ class SessionSettings(Section, frozen=True, kw_only=True):
             "server may be for the worst-served player and still take the group; 0 = any",
         ),
     ] = 30.0
+    latency_steps: Annotated[
+        tuple[LatencyStepSettings, ...],
+        Meta(
+            max_length=10,
+            description="For how many `seconds` a group waits for seats at locations that cost no player more than "
+            "`max_ms`, step by step, and afterwards takes any; steps that no location meets are passed over. Such as "
+            "`[{ max_ms = 80, seconds = 5 }, { max_ms = 120, seconds = 10 }]`; `[]` = any location at once",
+        ),
+    ] = ()
     notify_waiting: Annotated[
         bool, Meta(description="Also send the session webhook when a session starts to wait for its server")
     ] = False

@@ -19,6 +19,7 @@ from waymeet.model.location import Location
 from waymeet.model.paging import Page, PageRequest
 from waymeet.model.servers import PortMapping, ServerSpec
 from waymeet.model.states import DeploymentStatus, SessionKind
+from waymeet.placement.explanation import Explanation
 from waymeet.store.deployment_query import list_statements
 from waymeet.store.documents import REMEMBERED_DOCUMENTS, reader, tag_text, to_text
 from waymeet.store.engine import Connection, Row, Value
@@ -30,12 +31,13 @@ _INSERT = Statement(
         request_id, organisation_id, version_id, application_name, version_name, node_name, status, last_status,
         wanted, joinable, accepting, kind, sockets, sockets_used, session_count, location, public_ip, fqdn,
         ports, server, settings, whitelisting_active, tags, crash, error_detail, created_at, starting_since,
-        ready_at, stopped_at, ended_at, empty_since, empty_ttl_minutes, due_at)
+        ready_at, stopped_at, ended_at, empty_since, empty_ttl_minutes, due_at, explanation)
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23,
-        $24, $25, $26, $27, $28, $29, $30, $31, $32, $33)
+        $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34)
     """
 )
 _FIND = Statement("SELECT * FROM deployment WHERE request_id = $2 AND organisation_id = $1")
+_EXPLANATION = Statement("SELECT explanation FROM deployment WHERE request_id = $2 AND organisation_id = $1")
 _FIND_ANY = Statement("SELECT * FROM deployment WHERE request_id = $1")
 # SQLite has one writer at a time, so a row needs no lock of its own there.
 _LOCK = Statement("SELECT * FROM deployment WHERE request_id = $1 FOR UPDATE", sqlite=_FIND_ANY.postgres)
@@ -171,6 +173,7 @@ _tags = reader(tuple[Tag, ...])
 _settings = reader(DeploymentSettings)
 _server = msgspec.json.Decoder(ServerSpec).decode
 _crash = msgspec.json.Decoder(Crash).decode
+_explanation = msgspec.json.Decoder(Explanation).decode
 # A dictionary finds a member several times faster than the enumeration's own constructor.
 _STATUS = {status.value: status for status in DeploymentStatus}
 _KIND = {kind.value: kind for kind in SessionKind}
@@ -219,7 +222,14 @@ class DeploymentRows:
             entry.empty_since,
             entry.empty_ttl_minutes,
             entry.due_at,
+            None if entry.explanation is None else to_text(entry.explanation),
         )
+
+    async def explanation(
+        self, organisation: OrganisationId, request_id: DeploymentId
+    ) -> tuple[Explanation | None] | None:
+        row = await self._connection.fetch_one(_EXPLANATION, organisation, request_id)
+        return None if row is None else (explanation_from(row["explanation"]),)
 
     async def find(self, organisation: OrganisationId, request_id: DeploymentId) -> Deployment | None:
         row = await self._connection.fetch_one(_FIND, organisation, request_id)
@@ -323,6 +333,11 @@ class DeploymentRows:
 
     async def delete(self, request_id: DeploymentId) -> None:
         await self._connection.execute(_DELETE, request_id)
+
+
+def explanation_from(text: str | None) -> Explanation | None:
+    """An explanation as it was written down."""
+    return None if text is None else _explanation(text)
 
 
 def context_from(row: Row) -> DeploymentContext:

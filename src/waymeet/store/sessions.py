@@ -12,9 +12,10 @@ from waymeet.model.ids import DeploymentId, NodeName, OrganisationId, SessionId
 from waymeet.model.instant import Instant
 from waymeet.model.paging import Page, PageRequest
 from waymeet.model.states import DeploymentStatus, SessionKind, SessionStatus
+from waymeet.placement.explanation import Explanation
 from waymeet.sessions.types import SeatedSession, Selector, Session, Wish
 from waymeet.store.applications import unchanged_version
-from waymeet.store.deployments import CONTEXT_COLUMNS, context_of, tag_texts, take_in_roomiest
+from waymeet.store.deployments import CONTEXT_COLUMNS, context_of, explanation_from, tag_texts, take_in_roomiest
 from waymeet.store.documents import reader, to_text
 from waymeet.store.engine import Connection, Row, Value
 from waymeet.store.statement import Statement
@@ -23,8 +24,8 @@ _INSERT = Statement(
     """
     INSERT INTO session (session_id, organisation_id, version_id, application_name, version_name, kind, status,
         deployment_id, seats, user_count, users, selectors, wish, webhook_url, error, retention_minutes, created_at,
-        ended_at, due_at)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)
+        ended_at, due_at, explanation)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)
     """
 )
 _SEAT = ("request_id", "status")
@@ -42,7 +43,7 @@ def _insert_seated(*, several_nodes: bool, tags: bool) -> Statement:
             sqlite=sqlite,
             wait=False,
             several_nodes=several_nodes,
-            tags="$16" if tags else None,
+            tags="$17" if tags else None,
             returning=_SEAT,
             condition=f" AND {unchanged}",
         )
@@ -51,9 +52,10 @@ def _insert_seated(*, several_nodes: bool, tags: bool) -> Statement:
         f"""
         WITH seat AS ({taking(sqlite=False)}), seated AS (
             INSERT INTO session (session_id, organisation_id, version_id, application_name, version_name, kind, status,
-                deployment_id, seats, user_count, users, selectors, wish, retention_minutes, created_at)
+                deployment_id, seats, user_count, users, selectors, wish, retention_minutes, created_at,
+                explanation)
             SELECT $5, $6, $1, $7, $8, $4, CASE WHEN status = 'READY' THEN 'Ready' ELSE 'Waiting' END,
-                request_id, $2, $9, $10, $11, $12, $13, $14
+                request_id, $2, $9, $10, $11, $12, $13, $14, $16
             FROM seat
         )
         SELECT {", ".join(_SEAT)} FROM (SELECT) AS always LEFT JOIN seat ON TRUE
@@ -97,6 +99,7 @@ _SEATED = (
     " ON d.request_id = s.deployment_id AND s.status IN ('Waiting', 'Ready', 'Terminating', 'Terminated')"
 )
 _FIND = Statement(f"{_SEATED} WHERE s.session_id = $2 AND s.organisation_id = $1")
+_EXPLANATION = Statement("SELECT explanation FROM session WHERE session_id = $2 AND organisation_id = $1")
 _LOCK_PLAIN = f"SELECT {_SESSION_COLUMNS} FROM session s WHERE s.session_id = $2 AND s.organisation_id = $1"
 _LOCK = Statement(f"{_LOCK_PLAIN} FOR UPDATE", sqlite=_LOCK_PLAIN)
 _LOCK_OF_PLAIN = (
@@ -107,7 +110,7 @@ _LOCK_OF = Statement(f"{_LOCK_OF_PLAIN} FOR UPDATE", sqlite=_LOCK_OF_PLAIN)
 _SAVE = Statement(
     """
     UPDATE session SET status = $2, deployment_id = $3, seats = $4, user_count = $5, users = $6, error = $7,
-        ended_at = $8, due_at = $9
+        ended_at = $8, due_at = $9, explanation = COALESCE($10, explanation)
     WHERE session_id = $1
     """
 )
@@ -171,6 +174,7 @@ class SessionRows:
             session.created_at,
             session.ended_at,
             session.due_at,
+            _explanation_text(session),
         )
 
     async def insert_seated(
@@ -193,6 +197,7 @@ class SessionRows:
             session.retention_minutes,
             session.created_at,
             version.settings_mark,
+            _explanation_text(session),
         ]
         if tags:
             values.append(tag_texts(tags))
@@ -208,6 +213,12 @@ class SessionRows:
     async def find(self, organisation: OrganisationId, session_id: SessionId) -> SeatedSession | None:
         row = await self._connection.fetch_one(_FIND, organisation, session_id)
         return None if row is None else _seated(row)
+
+    async def explanation(
+        self, organisation: OrganisationId, session_id: SessionId
+    ) -> tuple[Explanation | None] | None:
+        row = await self._connection.fetch_one(_EXPLANATION, organisation, session_id)
+        return None if row is None else (explanation_from(row["explanation"]),)
 
     async def lock(self, organisation: OrganisationId, session_id: SessionId) -> Session | None:
         row = await self._connection.fetch_one(_LOCK, organisation, session_id)
@@ -228,6 +239,7 @@ class SessionRows:
             session.error,
             session.ended_at,
             session.due_at,
+            _explanation_text(session),
         )
 
     async def page(self, organisation: OrganisationId, request: PageRequest) -> Page[SeatedSession]:
@@ -253,6 +265,10 @@ class SessionRows:
 
     async def delete_due(self, now: Instant, limit: int) -> int:
         return await self._connection.execute(_DELETE_DUE, now, limit)
+
+
+def _explanation_text(session: Session) -> str | None:
+    return None if session.explanation is None else to_text(session.explanation)
 
 
 def _seated(row: Row) -> SeatedSession:

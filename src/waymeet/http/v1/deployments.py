@@ -248,6 +248,7 @@ class DeploymentEndpoints:
                 players=players(body),
                 location=centre(body),
                 filters=chosen,
+                skip_telemetry=body.skip_telemetry,
                 environment={entry.key: entry.value for entry in body.env_vars or ()},
                 tags=distinct_tags(body.tags),
                 webhooks=DeploymentWebhooks(ready=body.webhook_url, error=body.webhook_url),

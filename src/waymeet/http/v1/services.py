@@ -7,6 +7,7 @@ from waymeet.applications.service import ApplicationService
 from waymeet.beacons.service import BeaconService
 from waymeet.deployments.service import DeploymentService
 from waymeet.http.v1.ip_lookup import Geography
+from waymeet.latencies.service import LatencyService
 from waymeet.locations.directory import Directory
 from waymeet.model.instant import Clock
 from waymeet.sessions.service import SessionService
@@ -23,6 +24,7 @@ class Services:
     directory: Directory
     beacons: BeaconService
     geography: Geography
+    latencies: LatencyService
     webhooks: WebhookService
     clock: Clock
     check_url: Callable[[str], None]

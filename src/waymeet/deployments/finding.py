@@ -1,0 +1,87 @@
+"""Finding the candidates for a group: where its players are, what is known by measuring, which nodes there are."""
+
+from collections.abc import Mapping, Sequence
+
+from waymeet.deployments.candidates import Candidates
+from waymeet.deployments.players import located
+from waymeet.deployments.ports import Geography, Latencies
+from waymeet.deployments.types import Player
+from waymeet.geo.distance import unit_vector
+from waymeet.locations.directory import Directory
+from waymeet.locations.types import Fleet
+from waymeet.model.filters import Filter
+from waymeet.model.ids import OrganisationId
+from waymeet.model.latency import Latency
+from waymeet.model.location import Coordinates
+from waymeet.placement.explanation import CENTRE
+from waymeet.placement.members import NOTHING_MEASURED, Member, member
+
+PROBING_SITES = 12
+"""So many locations are asked to probe a group at most: those of least cost by what is known before."""
+
+
+class CandidateFinder:
+    """Brings together what placement needs. For use outside transactions: it may wait for measurements."""
+
+    def __init__(self, directory: Directory, geography: Geography, latencies: Latencies) -> None:
+        self._directory = directory
+        self._geography = geography
+        self._latencies = latencies
+
+    async def find(
+        self,
+        organisation: OrganisationId,
+        players: tuple[Player, ...],
+        centre: Coordinates | None,
+        filters: Sequence[Filter],
+        *,
+        measured: bool,
+        probe: bool = True,
+    ) -> Candidates:
+        """The candidates for a group, their players' places looked up.
+
+        With `measured` also what was measured of them counts, and with `probe` the locations that could be chosen measure
+        first where nothing fresh is known, which takes some 300 ms at most. An explicit `centre` replaces the players'
+        own places (contract 2.2, `location`), and nothing is measured.
+        """
+        fleet = self._directory.fleet
+        players = located(players, self._geography)
+        if centre is not None:
+            return Candidates(fleet, [Member(unit_vector(centre))], filters, players=players, counted=(CENTRE,))
+        if not measured or not players or len(fleet.sites) < 2:
+            return _candidates(fleet, players, filters, [{}] * len(players))
+        addresses = [player.ip for player in players]
+        if probe:
+            sites = self._probing(_candidates(fleet, players, filters, [{}] * len(players)))
+            if len(sites) > 1:
+                by_key = await self._latencies.measured(addresses, [fleet.sites[site] for site in sites], organisation)
+                return _candidates(fleet, players, filters, by_key)
+        return _candidates(fleet, players, filters, await self._latencies.known(addresses, organisation))
+
+    def _probing(self, estimated: Candidates) -> Sequence[int]:
+        """The locations worth measuring, nearest first; fewer than two are no choice."""
+        able = [
+            site
+            for site in estimated.sites
+            if any(node.connected and node.profile.probes for node in estimated.nodes_at(site))
+        ]
+        if len(able) < 2:
+            return ()
+        return [site for _, site in estimated.group.leading(PROBING_SITES, able, estimated.tie)]
+
+
+def _candidates(
+    fleet: Fleet, players: tuple[Player, ...], filters: Sequence[Filter], measured: Sequence[Mapping[str, Latency]]
+) -> Candidates:
+    members: list[Member] = []
+    counted: list[str] = []
+    positions, vectors = fleet.positions, fleet.vectors
+    for player, by_key in zip(players, measured, strict=True):
+        # Measurements outlive locations that were given up.
+        at = {positions[key]: latency for key, latency in by_key.items() if key in positions} if by_key else {}
+        point = None if player.coordinates is None else unit_vector(player.coordinates)
+        found = member(point, at or NOTHING_MEASURED, vectors)
+        if found is not None:
+            members.append(found)
+            counted.append(player.ip)
+    return Candidates(fleet, members, filters, players=players, counted=counted)
