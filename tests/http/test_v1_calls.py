@@ -9,7 +9,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from tests.stores import Store, postgres_database, sqlite_template, store
-from tests.world import IMAGE, MONTREAL, ORGANISATION, World
+from tests.world import FRANKFURT, IMAGE, MONTREAL, ORGANISATION, World, place
 from waymeet.accounts.types import Caller, Scope
 from waymeet.applications.rules import VersionDefaults
 from waymeet.applications.service import ApplicationService
@@ -21,6 +21,8 @@ from waymeet.http import v1, v2
 from waymeet.http.application import create_app
 from waymeet.http.limits import HttpLimits
 from waymeet.http.v1.services import Services
+from waymeet.latencies.service import LatencyService
+from waymeet.main.beacon_sites import BeaconSites
 from waymeet.model.errors import Invalid
 from waymeet.model.location import Location
 from waymeet.model.node_messages import BeaconPorts
@@ -100,6 +102,9 @@ async def api(world: World, beacon_health: BeaconHealth) -> AsyncIterator[httpx.
         directory=world.directory,
         beacons=BeaconService(world.directory, beacon_health, world.clock),
         geography=GeoDatabase(tuple),
+        latencies=LatencyService(
+            world.store, world.store.bells, world.locations, BeaconSites(world.directory, world.clock), world.clock, rng
+        ),
         webhooks=WebhookService(world.store, world.clock, rng),
         clock=world.clock,
         check_url=check_url,
@@ -488,6 +493,75 @@ class TestBeacons:
     )
     async def test_pages_out_of_form(self, api: httpx.AsyncClient, query: str) -> None:
         await answer(api.get(f"/v1/locations/beacons?{query}"), 400)
+
+
+class TestLatencies:
+    PLAYER = "8.8.8.8"
+
+    async def listed(self, world: World) -> None:
+        await world.node("paris", place("Paris", 48.86, 2.35), beacon=BeaconPorts(32000, 32001))
+        await world.node("silent", FRANKFURT)
+
+    async def test_what_is_reported_is_known_of_the_whole_network(self, api: httpx.AsyncClient, world: World) -> None:
+        await self.listed(world)
+        report = {"ip": "::ffff:8.8.8.8", "latencies": {"Paris": 41.25}}
+        assert await answer(api.post("/v1/latencies", json=report)) == {
+            "ip": self.PLAYER,
+            "network": "8.8.8.0/24",
+            "recorded": 1,
+        }
+        world.clock.pass_seconds(90)
+        found = await answer(api.get("/v1/latencies/8.8.8.200"))
+        (entry,) = found.pop("latencies")
+        assert found == {"ip": "8.8.8.200", "network": "8.8.8.0/24"}
+        assert entry.pop("location")["city"] == "Paris"
+        assert entry.pop("uncertainty_ms") > 0
+        assert entry == {"ms": 41.25, "origin": "reported", "age_seconds": 90.0, "jitter_ms": 0.0, "samples": 1}
+        assert (await answer(api.get("/v1/latencies/2001:db8::7"))) == {
+            "ip": "2001:db8::7",
+            "network": "2001:db8::/48",
+            "latencies": [],
+        }
+
+    async def test_without_an_address_it_is_the_callers(self, api: httpx.AsyncClient, world: World) -> None:
+        await self.listed(world)
+        for ip in ({}, {"ip": None}, {"ip": ""}):
+            reported = await answer(api.post("/v1/latencies", json={"latencies": {"Paris": 5, "Paris ": 0}} | ip), 400)
+            assert "latencies.Paris " in reported["errors"]
+            reported = await answer(api.post("/v1/latencies", json={"latencies": {"Paris": 5}} | ip))
+            assert reported["ip"] == "127.0.0.1"
+
+    @pytest.mark.parametrize(
+        ("body", "field"),
+        [
+            ({}, "latencies"),
+            ({"latencies": {"Frankfurt": 5}}, "latencies.Frankfurt"),  # A node without a beacon.
+            ({"latencies": {"Nowhere": 5}}, "latencies.Nowhere"),
+            ({"latencies": {"": 5}}, "latencies"),
+            ({"latencies": {"Paris": 10_000}}, "latencies"),
+            ({"latencies": {"Paris": -10_000}}, "latencies"),
+            ({"latencies": {"Paris": "5"}}, "latencies"),
+            ({"latencies": {f"c{number}": 5 for number in range(65)}}, "latencies"),
+            ({"latencies": {"Paris": 5}, "ip": "8.8.8.0/24"}, "ip"),
+            ({"latencies": {"Paris": 5}, "ip": "fe80::1%eth0"}, "ip"),
+            ({"latencies": {"Paris": 5}, "ip": "player.example"}, "ip"),
+        ],
+    )
+    async def test_bad_reports(self, api: httpx.AsyncClient, world: World, body: Any, field: str) -> None:
+        await self.listed(world)
+        refused = await answer(api.post("/v1/latencies", json={"ip": self.PLAYER} | body), 400)
+        assert list(refused["errors"]) == [field]
+        assert (await answer(api.get(f"/v1/latencies/{self.PLAYER}")))["latencies"] == []
+
+    async def test_not_measured_is_ignored(self, api: httpx.AsyncClient, world: World) -> None:
+        await self.listed(world)
+        for ms in (0, -1, -0.5):
+            report = {"ip": self.PLAYER, "latencies": {"Paris": ms}}
+            assert (await answer(api.post("/v1/latencies", json=report)))["recorded"] == 0
+
+    @pytest.mark.parametrize("ip", ["nobody", "8.8.8", "8.8.8.8%2F24", "8.8.8.8%00", "%20", "1" * 200])
+    async def test_no_address(self, api: httpx.AsyncClient, ip: str) -> None:
+        await answer(api.get(f"/v1/latencies/{ip}"), 400)
 
 
 class TestTable:

@@ -50,6 +50,7 @@ from waymeet.client.filters import Coordinates, Filter, FilterType, LocatedPlaye
 from waymeet.client.game_server import AsyncGameServer, GameServer, GameServerAccess
 from waymeet.client.ip_lookup import IpAddress, IpLocation, NamedCode
 from waymeet.client.paging import Page
+from waymeet.client.latencies import LatencyReport, MeasuredLatency
 from waymeet.client.places import AvailableLocation, Location, LocationTag
 from waymeet.client.retry import Retry
 from waymeet.client.session_types import (
@@ -112,10 +113,12 @@ __all__ = [
     "LinkedSession",
     "LocatedPlayer",
     "Location",
+    "LatencyReport",
     "LocationTag",
     "Metrics",
     "NamedCode",
     "NewVersion",
+    "MeasuredLatency",
     "NotFound",
     "Operator",
     "Page",

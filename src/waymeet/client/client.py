@@ -13,6 +13,7 @@ from waymeet.client.deployments import Deployments
 from waymeet.client.errors import Unavailable, Unreachable
 from waymeet.client.ip_lookup import IpLookup
 from waymeet.client.locations import Locations
+from waymeet.client.latencies import Latencies
 from waymeet.client.operation import ConnectionT, Group, operation
 from waymeet.client.plan import Plan
 from waymeet.client.retry import DEFAULT_RETRY, ONCE, Retry
@@ -41,6 +42,8 @@ class ClientCalls(Group[ConnectionT]):
         self.sessions = Sessions(connection)
         self.locations = Locations(connection)
         self.ip = IpLookup(connection)
+        self.beacons = Beacons(connection)
+        self.latencies = Latencies(connection)
         self.webhooks = Webhooks(connection)
 
     def __repr__(self) -> str:

@@ -25,9 +25,12 @@ class MeasuredLatency(Answer, frozen=True, kw_only=True):
 class LatencyReport(Answer, frozen=True, kw_only=True):
     """What became of a report."""
 
-    ip: str
+    ip: str = ""
+    """Whose it is, in canonical form."""
     network: str = ""
+    """What is measured as one: an IPv4 /24 or an IPv6 /48."""
     recorded: int = 0
+    """Beacons of the report that were measured."""
 
 
 class _Measured(Body, frozen=True, kw_only=True):

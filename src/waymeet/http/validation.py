@@ -8,7 +8,7 @@ import msgspec
 from waymeet.http.errors import invalid_input
 from waymeet.model.errors import Invalid
 
-_PLACE = re.compile(r" - at `(?:key in )?\$(?P<path>[^`]*)`$")
+_PLACE = re.compile(r" - at (?P<key>`key` in )?`\$(?P<path>[^`]*)`$")
 _MISSING = re.compile(r"Object missing required field `(?P<name>[^`]*)`")
 _MISTYPED = re.compile(r"Expected `(?P<wanted>[^`]*)`, got `(?P<given>[^`]*)`")
 _LIMITED = re.compile(r"Expected `(?P<wanted>[^`]*)` (?P<limit>.*)", re.DOTALL)
@@ -36,7 +36,8 @@ def explain(error: msgspec.ValidationError, of: Any, whole: str = WHOLE) -> Inva
     if missing := _MISSING.fullmatch(text):
         name = missing["name"]
         return invalid_input({f"{path}.{name}" if path else name: f"'{name}' is a required property"})
-    return invalid_input({path or whole: _in_words(text, of, path)[:_LONGEST_TEXT]})
+    words = _in_words(text, of, path)[:_LONGEST_TEXT]
+    return invalid_input({path or whole: f"a name in it {words}" if place and place["key"] else words})
 
 
 def _dotted(path: str) -> str:

@@ -96,6 +96,7 @@ BODIES: dict[tuple[str, str], Any] = {
     ("PATCH", "/v1/deployments/{request_id}/tags/{tag}"): {"name": "a"},
     ("POST", "/v1/context/{request_id}/{security_number}/tags"): {"name": "a"},
     ("POST", "/v1/wizard/init-quick-start"): {"source": "unity"},
+    ("POST", "/v1/latencies"): {"ip": PLAYER, "latencies": {"Paris": 20.5}},
     ("POST", "/v1/ips/lookup"): {"addresses": [PLAYER, "2001:db8::7"]},
 }
 """A right body, with every member, for each call that takes one."""

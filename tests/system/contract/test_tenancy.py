@@ -72,6 +72,8 @@ BY_BODY = {
     ("POST", "/v1/sessions/bulk-stop"),
     ("POST", "/v1/deployments/bulk-stop"),
     ("GET", "/v1/locations"),
+    ("POST", "/v1/latencies"),
+    ("GET", "/v1/latencies/{ip}"),
 }
 """Calls that name objects in a body or a query; each has a test below."""
 
@@ -188,6 +190,14 @@ def test_bulk_stops_reach_own_objects_only(owned: Owned, stranger: Studio) -> No
 def test_locations_for_foreign_games(owned: Owned, stranger: Studio) -> None:
     stranger.api.refused(400, "GET", f"/v1/locations?app={owned.app}")
     stranger.api.refused(400, "GET", f"/v1/locations?app={owned.app}&version=1.0")
+
+
+def test_what_players_reported_is_for_their_own_games_only(studio: Studio, stranger: Studio) -> None:
+    report = {"ip": "9.9.9.9", "latencies": {"Paris": 33.0}}
+    assert studio.api.post("/v1/latencies", report)["recorded"] == 1
+    (entry,) = studio.api.get("/v1/latencies/9.9.9.9")["latencies"]
+    assert (entry["ms"], entry["origin"], entry["location"]["city"]) == (33.0, "reported", "Paris")
+    assert stranger.api.get("/v1/latencies/9.9.9.9")["latencies"] == []
 
 
 def test_names_are_taken_within_an_organisation_only(owned: Owned, stranger: Studio) -> None:

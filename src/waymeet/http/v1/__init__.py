@@ -12,6 +12,7 @@ from waymeet.http.v1.context import ContextEndpoints
 from waymeet.http.v1.deployment_tags import DeploymentTagEndpoints
 from waymeet.http.v1.deployments import DeploymentEndpoints
 from waymeet.http.v1.ip_lookup import IpLookupEndpoints
+from waymeet.http.v1.latencies import LatencyEndpoints
 from waymeet.http.v1.locations import LocationEndpoints
 from waymeet.http.v1.metrics import MetricEndpoints
 from waymeet.http.v1.services import Services
@@ -38,6 +39,7 @@ def endpoints(services: Services) -> list[Endpoint[Any, Any]]:
         *LocationEndpoints(services.directory, services.applications).table(),
         *IpLookupEndpoints(services.geography).table(),
         *BeaconEndpoints(services.beacons).table(),
+        *LatencyEndpoints(services.latencies, services.directory).table(),
         *WizardEndpoints().table(),
         *WebhookEndpoints(services.webhooks).table(),
     ]
