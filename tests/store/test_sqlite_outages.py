@@ -35,6 +35,13 @@ class ImpatientClock(SystemClock):
         return self._seconds
 
 
+class StillClock(SystemClock):
+    """No time passes, so that units handed in together share a commit however slow the machine is."""
+
+    def monotonic(self) -> float:
+        return 0.0
+
+
 @pytest.fixture
 async def path(tmp_path: Path, sqlite_template: Path) -> Path:
     copy = tmp_path / "waymeet.sqlite3"
@@ -45,6 +52,14 @@ async def path(tmp_path: Path, sqlite_template: Path) -> Path:
 @pytest.fixture
 async def alone(path: Path, anyio_backend: str) -> AsyncIterator[SqliteStore]:
     store = SqliteStore(path, ImpatientClock())
+    await store.open()
+    yield store
+    await store.close()
+
+
+@pytest.fixture
+async def together(path: Path, anyio_backend: str) -> AsyncIterator[SqliteStore]:
+    store = SqliteStore(path, StillClock())
     await store.open()
     yield store
     await store.close()
@@ -172,44 +187,55 @@ async def test_a_lock_that_is_soon_released_is_waited_for(path: Path, anyio_back
     await store.close()
 
 
-async def test_a_commit_that_fails_is_told_to_every_unit_of_the_group(alone: SqliteStore) -> None:
+async def test_a_commit_that_fails_is_told_to_every_unit_of_the_group(together: SqliteStore) -> None:
     # A deferred foreign key is the one thing that SQLite finds out at the commit only.
-    raw = writer(alone)
+    raw = writer(together)
     raw.execute("CREATE TABLE child (parent TEXT REFERENCES organisation (id) DEFERRABLE INITIALLY DEFERRED)")
     orphan = Statement("INSERT INTO child VALUES ('nobody')")
     heard: list[str | None] = []
-    alone.bells.listen("topic", heard.append)
+    together.bells.listen("topic", heard.append)
 
     async def unit(tx: Transaction) -> None:
         tx.wake("topic")
         await tx.connection.execute(orphan)
 
-    outcomes = await asyncio.gather(add(alone, "a"), alone.write(unit), add(alone, "b"), return_exceptions=True)
+    outcomes = await asyncio.gather(
+        add(together, "a"), together.write(unit), add(together, "b"), return_exceptions=True
+    )
     assert {type(outcome) for outcome in outcomes} == {Unavailable}
-    assert not await exists(alone, "a")
+    assert not await exists(together, "a")
     assert heard == []
-    await add(alone, "a")
+    await add(together, "a")
 
 
 async def test_a_transaction_that_ended_under_a_unit_fails_its_group_and_nothing_leaks(
-    alone: SqliteStore, caplog: pytest.LogCaptureFixture
+    together: SqliteStore, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def swallows(tx: Transaction) -> None:
-        writer(alone).execute("ROLLBACK")  # As a full disk does it.
+        writer(together).execute("ROLLBACK")  # As a full disk does it.
         try:
             await tx.accounts.add_organisation(Organisation(OrganisationId("leak"), "leak", Instant(1)), "whsec_x")
         except sqlite3.OperationalError:
             raise NotFound("told otherwise") from None
 
     async def goes_on(_tx: Transaction) -> None:
-        writer(alone).execute("ROLLBACK")
+        writer(together).execute("ROLLBACK")
 
     for unit in (swallows, goes_on):
-        outcomes = await asyncio.gather(add(alone, "a"), alone.write(unit), return_exceptions=True)
+        outcomes = await asyncio.gather(add(together, "a"), together.write(unit), return_exceptions=True)
         assert {type(outcome) for outcome in outcomes} == {Unavailable}
-        assert not await exists(alone, "a")
-    assert not await exists(alone, "leak")
-    await add(alone, "a")
+        assert not await exists(together, "a")
+    assert not await exists(together, "leak")
+    await add(together, "a")
+
+
+async def test_a_group_ends_when_its_time_is_up(together: SqliteStore, alone: SqliteStore) -> None:
+    for store, groups in ((together, 1), (alone, 10)):
+        statements: list[str] = []
+        writer(store).set_trace_callback(statements.append)
+        await asyncio.gather(*(add(store, f"{groups}-{number}") for number in range(10)))
+        assert statements.count("COMMIT") == groups
+        assert await exists(store, f"{groups}-9")
 
 
 async def test_too_many_waiting_units_are_refused_at_once(path: Path, anyio_backend: str) -> None:

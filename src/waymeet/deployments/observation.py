@@ -13,6 +13,8 @@ from waymeet.model.states import DeploymentStatus
 
 REPORTS_PER_UNIT = 50
 """Longer batches of reports are applied in several transactions, so that none holds the write lock for long."""
+SESSIONS_PER_UNIT = 100
+"""Likewise: once the deployments that were applied have so many sessions, which all move along, the others wait."""
 
 
 class Observation:
@@ -29,14 +31,27 @@ class Observation:
         limits; those of the batches before are applied then.
         """
         for start in range(0, len(reports), REPORTS_PER_UNIT):
-            batch = {report.key: admissible(report) for report in reports[start : start + REPORTS_PER_UNIT]}
+            some = reports[start : start + REPORTS_PER_UNIT]
+            batch = {DeploymentId(report.key): admissible(report) for report in some}
+            left: Collection[DeploymentId] = batch.keys()
+            while left:
+                left = await self._observe(node, {key: batch[key] for key in left})
 
-            async def unit(tx: DeploymentTransaction, batch: dict[str, ServerReport] = batch) -> None:
-                for deployment in await tx.deployments.lock_many([DeploymentId(key) for key in batch]):
-                    if deployment.node_name == node and deployment.ended_at is None:
-                        await self._apply(tx, deployment, batch[deployment.request_id], self._clock.now())
+    async def _observe(self, node: NodeName, batch: Mapping[DeploymentId, ServerReport]) -> Collection[DeploymentId]:
+        """Apply reports in one transaction, at least one of them; the keys of those that have to wait for the next."""
 
-            await self._store.write(unit)
+        async def unit(tx: DeploymentTransaction) -> Collection[DeploymentId]:
+            sessions = 0
+            deployments = await tx.deployments.lock_many(list(batch))
+            for position, deployment in enumerate(deployments, 1):
+                if deployment.node_name == node and deployment.ended_at is None:
+                    await self._apply(tx, deployment, batch[deployment.request_id], self._clock.now())
+                    sessions += deployment.session_count
+                if sessions >= SESSIONS_PER_UNIT:
+                    return [waiting.request_id for waiting in deployments[position:]]
+            return ()
+
+        return await self._store.write(unit)
 
     async def end_unknown(self, node: NodeName, known: Collection[str]) -> None:
         """What is being stopped on the node, but was never there, has ended.

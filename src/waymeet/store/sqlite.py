@@ -31,6 +31,8 @@ Unit = Callable[[Transaction], Awaitable[Result]]
 HIGHEST_PENDING_UNITS = 10_000
 """Units waiting for the writer; beyond it callers get `Unavailable` at once instead of waiting ever longer."""
 UNITS_PER_COMMIT = 64
+SECONDS_PER_COMMIT = 0.02
+"""After this long a group takes no further unit: others on the event loop have waited for their turn."""
 BUSY_SECONDS = 5.0
 """How long to wait for another process that holds the write lock (a backup, a command line tool)."""
 BUSY_RETRY_SECONDS = 0.005
@@ -234,23 +236,23 @@ class SqliteStore:
     async def _write_groups(self) -> None:
         while self._pending or not self._closing:
             await self._arrived.wait()
-            group = [self._pending.popleft() for _ in range(min(len(self._pending), UNITS_PER_COMMIT))]
+            if self._pending:
+                await self._write_group()
             if not self._pending and not self._closing:
                 self._arrived.clear()
-            if group:
-                await self._write_group(group)
 
-    async def _write_group(self, group: Sequence[_Pending[Any]]) -> None:
+    async def _write_group(self) -> None:
         assert self._writer is not None
         raw = self._writer.raw
         try:
             await self._begin(raw)
         except sqlite3.Error as error:
-            # Whoever waits behind this group would wait for the same lock as long again.
-            for pending in (*group, *self._pending):
+            # Whoever comes later would wait for the same lock as long again.
+            for pending in self._pending:
                 _fail(pending.future, _unavailable(error))
             self._pending.clear()
             return
+        group: list[_Pending[Any]] = []
         try:
             outcomes, rings = self._run_group(group)
             await asyncio.get_running_loop().run_in_executor(self._committer, _commit, raw)
@@ -281,12 +283,18 @@ class SqliteStore:
                     raise
                 await asyncio.sleep(BUSY_RETRY_SECONDS)
 
-    def _run_group(self, group: Sequence[_Pending[Any]]) -> tuple[list[Any], list[tuple[str, str | None]]]:
+    def _run_group(self, group: list[_Pending[Any]]) -> tuple[list[Any], list[tuple[str, str | None]]]:
+        """Run units that wait, as many as one commit takes; whose they were is in `group`, however it ends."""
         assert self._writer is not None
         raw = self._writer.raw
         outcomes: list[Any] = []
         rings: list[tuple[str, str | None]] = []
-        for pending in group:
+        deadline = self._clock.monotonic() + SECONDS_PER_COMMIT
+        while self._pending and len(group) < UNITS_PER_COMMIT:
+            if group and self._clock.monotonic() > deadline:
+                break
+            pending = self._pending.popleft()
+            group.append(pending)
             if pending.future.cancelled():
                 outcomes.append(None)  # Nobody waits for it any more, and it has not begun.
                 continue
