@@ -42,7 +42,6 @@ class ClientCalls(Group[ConnectionT]):
         self.sessions = Sessions(connection)
         self.locations = Locations(connection)
         self.ip = IpLookup(connection)
-        self.beacons = Beacons(connection)
         self.latencies = Latencies(connection)
         self.webhooks = Webhooks(connection)
 
