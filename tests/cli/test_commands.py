@@ -22,6 +22,8 @@ FLAGS = {
     "serve": ["--config", "--data", "--database-url", "--host", "--log-level", "--port", "--sample", "--token"],
     "node": ["--config", "--data", "--log-level", "--name", "--stop-servers", "--token", "--url"],
     "demo": ["--data", "--token", "--url"],
+    "beacons list": ["--data", "--json", "--token", "--url"],
+    "beacons ping": ["--count", "--data", "--json", "--report", "--tcp", "--timeout", "--token", "--url"],
     "doctor": ["--config", "--data", "--database-url", "--host", "--port"],
     "geo update": ["--check", "--config", "--directory", "--source"],
     "geo status": ["--config", "--directory"],
@@ -57,7 +59,8 @@ class TestFlags:
         def commands(*group: str) -> set[str]:
             return set(re.findall(r"^\W*([a-z]+) ", help_of(*group).partition("Commands")[2], re.MULTILINE))
 
-        names = (commands() - {"token"}) | {f"token {name}" for name in commands("token")}
+        groups = {"beacons", "geo", "token"}
+        names = (commands() - groups) | {f"{group} {name}" for group in groups for name in commands(group)}
         assert names == set(FLAGS)
 
 

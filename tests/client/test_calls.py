@@ -311,6 +311,20 @@ CALLS: dict[str, tuple[Callable[[Any], Any], str, str, dict[str, str], Any]] = {
         {},
         None,
     ),
+    "session placement": (
+        lambda c: c.sessions.placement("4be09c1d77a2-S"),
+        "GET",
+        "/v1/session/4be09c1d77a2-S/placement",
+        {},
+        None,
+    ),
+    "deployment placement": (
+        lambda c: c.deployments.placement("57f84a8e1298"),
+        "GET",
+        "/v1/deployments/57f84a8e1298/placement",
+        {},
+        None,
+    ),
     "session delete": (
         lambda c: c.sessions.delete("4be09c1d77a2-S"),
         "DELETE",
@@ -390,7 +404,7 @@ CALLS: dict[str, tuple[Callable[[Any], Any], str, str, dict[str, str], Any]] = {
     "secret rotate": (lambda c: c.webhooks.rotate_secret(), "POST", "/v1/webhooks/secret:rotate", {}, None),
     "token": (lambda c: c.check_token(), "POST", "/v1/wizard/init-quick-start", {}, {"source": "unity"}),
     "own address": (lambda c: c.ip.own(), "GET", "/v1/ip", {}, None),
-    "address": (lambda c: c.ip.look_up("2001:db8::1"), "GET", "/v1/ip/2001:db8::1/lookup", {}, None),
+    "address": (lambda c: c.ip.look_up("2001:db8::1"), "GET", "/v1/ip/2001%3Adb8%3A%3A1/lookup", {}, None),
     "addresses": (
         lambda c: c.ip.look_up_many(["203.0.113.7", "10.0.0.5"]),
         "POST",

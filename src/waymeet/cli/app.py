@@ -10,6 +10,9 @@ import typer
 from waymeet import __version__
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from waymeet.client import Client
     from waymeet.settings import Command, Settings
 
 app = typer.Typer(
@@ -20,6 +23,8 @@ app = typer.Typer(
 )
 token_app = typer.Typer(no_args_is_help=True, help="Make, list and revoke API tokens")
 app.add_typer(token_app, name="token")
+beacons_app = typer.Typer(no_args_is_help=True, help="List beacons, and measure how far they are from here")
+app.add_typer(beacons_app, name="beacons")
 geo_app = typer.Typer(no_args_is_help=True, help="Install geo data, and look at it")
 app.add_typer(geo_app, name="geo")
 
@@ -39,6 +44,17 @@ DatabaseUrl = Annotated[
     typer.Option(help="postgresql://user:password@host/database (WAYMEET_DATABASE_URL; default SQLite in --data)"),
 ]
 LogLevel = Annotated[str | None, typer.Option(help="debug, info, warning or error (WAYMEET_LOG_LEVEL; default info)")]
+ServerUrl = Annotated[
+    str | None,
+    typer.Option(
+        "--url", envvar="WAYMEET_URL", help="The server's URL (default http://127.0.0.1:8080)", show_default=False
+    ),
+]
+ServerToken = Annotated[
+    str | None,
+    typer.Option("--token", help="Its API token (WAYMEET_TOKEN; default the one that `waymeet up` keeps in --data)"),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table")]
 Sample = Annotated[bool, typer.Option("--sample", help="Register the sample application echo, version 1.0")]
 
 
@@ -172,14 +188,8 @@ def node(
 
 @app.command()
 def demo(
-    url: Annotated[
-        str | None,
-        typer.Option(envvar="WAYMEET_URL", help="The server's URL (default http://127.0.0.1:8080)", show_default=False),
-    ] = None,
-    token: Annotated[
-        str | None,
-        typer.Option(help="Its API token (WAYMEET_TOKEN; default the one that `waymeet up` keeps in --data)"),
-    ] = None,
+    url: ServerUrl = None,
+    token: ServerToken = None,
     data: Directory = None,
 ) -> None:
     """Take a guided tour of a running server, through its public API only.
@@ -187,6 +197,12 @@ def demo(
     Makes a game of its own, plays players and backend, explains each step, and takes everything away again.
     """
     from waymeet.cli.demo import demo as tour
+
+    raise typer.Exit(tour(*_server(url, token, data)))
+
+
+def _server(url: str | None, token: str | None, data: Path | None) -> tuple[str, str]:
+    """URL and token of the server to talk to; the end of the command when no token is known."""
     from waymeet.cli.up import token_in
     from waymeet.settings import Command
 
@@ -195,7 +211,7 @@ def demo(
     secret = token or settings.token or token_in(settings.data)
     if not secret:
         fail(f"no token: {settings.data} keeps none; give --token or WAYMEET_TOKEN, or the --data of `waymeet up`", 2)
-    raise typer.Exit(tour(url or settings.local_url, secret))
+    return url or settings.local_url, secret
 
 
 @app.command()
@@ -320,3 +336,51 @@ def geo_status(directory: GeoDirectory = None, config: Config = None) -> None:
     from waymeet.cli import geo
 
     raise typer.Exit(geo.status(_settings_for_geo(config, directory).geo))
+
+
+@beacons_app.command("list")
+def beacons_list(
+    url: ServerUrl = None,
+    token: ServerToken = None,
+    data: Directory = None,
+    as_json: Json = False,
+) -> None:
+    """Show the beacons that answer the server. Exit code 1 when there is none."""
+    from waymeet.cli.beacons import show
+
+    _ask_beacons(url, token, data, lambda client: show(client, as_json=as_json))
+
+
+@beacons_app.command("ping")
+def beacons_ping(
+    url: ServerUrl = None,
+    token: ServerToken = None,
+    data: Directory = None,
+    count: Annotated[int, typer.Option(min=1, max=40, help="Questions to each beacon")] = 5,
+    timeout: Annotated[float, typer.Option(min=0.01, max=60, help="Seconds to wait for each answer")] = 1.0,
+    tcp: Annotated[bool, typer.Option("--tcp", help="Measure by TCP connections instead of UDP echo")] = False,
+    as_json: Json = False,
+    report: Annotated[
+        bool, typer.Option("--report", help="Tell the server what was measured, as a player's game would")
+    ] = False,
+) -> None:
+    """Measure all beacons from here, all at once, and show the nearest first. Exit code 1 when none answers."""
+    from waymeet.cli.beacons import measure
+    from waymeet.client import PingTransport
+
+    transport = PingTransport.TCP if tcp else PingTransport.UDP
+
+    def work(client: "Client") -> int:
+        return measure(client, count=count, timeout=timeout, transport=transport, as_json=as_json, report=report)
+
+    _ask_beacons(url, token, data, work)
+
+
+def _ask_beacons(url: str | None, token: str | None, data: Path | None, work: "Callable[[Client], int]") -> NoReturn:
+    from waymeet.client import Client, ClientError
+
+    try:
+        with Client(*_server(url, token, data)) as client:
+            raise typer.Exit(work(client))
+    except (ClientError, ValueError) as error:
+        fail(str(error))

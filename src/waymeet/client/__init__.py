@@ -5,6 +5,7 @@
 """
 
 from waymeet.client.applications import Application
+from waymeet.client.beacons import Beacon
 from waymeet.client.client import AsyncClient, Client
 from waymeet.client.deliveries import DeliveryAttempt, WebhookDelivery
 from waymeet.client.deployment_query import DeploymentField, DeploymentQuery, Operator
@@ -49,8 +50,10 @@ from waymeet.client.errors import (
 from waymeet.client.filters import Coordinates, Filter, FilterType, LocatedPlayer, RecordedSelector, Selector
 from waymeet.client.game_server import AsyncGameServer, GameServer, GameServerAccess
 from waymeet.client.ip_lookup import IpAddress, IpLocation, NamedCode
-from waymeet.client.paging import Page
 from waymeet.client.latencies import LatencyReport, MeasuredLatency
+from waymeet.client.paging import Page
+from waymeet.client.pinging import PingTransport, RoundTrips, ping, ping_async
+from waymeet.client.placement import ExcludedLocation, Placement, PlacementLimits, PlayerCost, RankedLocation
 from waymeet.client.places import AvailableLocation, Location, LocationTag
 from waymeet.client.retry import Retry
 from waymeet.client.session_types import (
@@ -84,6 +87,7 @@ __all__ = [
     "AsyncGameServer",
     "AvailableLocation",
     "BadRequest",
+    "Beacon",
     "Client",
     "ClientError",
     "Conflict",
@@ -101,6 +105,7 @@ __all__ = [
     "DeploymentQuery",
     "DeploymentStatus",
     "DeploymentSummary",
+    "ExcludedLocation",
     "Filter",
     "FilterType",
     "Forbidden",
@@ -110,25 +115,31 @@ __all__ = [
     "ImageUnavailable",
     "IpAddress",
     "IpLocation",
+    "LatencyReport",
     "LinkedSession",
     "LocatedPlayer",
     "Location",
-    "LatencyReport",
     "LocationTag",
+    "MeasuredLatency",
     "Metrics",
     "NamedCode",
     "NewVersion",
-    "MeasuredLatency",
     "NotFound",
     "Operator",
     "Page",
+    "PingTransport",
+    "Placement",
+    "PlacementLimits",
+    "PlayerCost",
     "Port",
     "PortMapping",
     "Probe",
     "Protocol",
+    "RankedLocation",
     "RateLimited",
     "RecordedSelector",
     "Retry",
+    "RoundTrips",
     "Selector",
     "Series",
     "ServerError",
@@ -159,4 +170,6 @@ __all__ = [
     "WebhookDelivery",
     "WebhookRejected",
     "WhitelistEntry",
+    "ping",
+    "ping_async",
 ]

@@ -6,14 +6,15 @@ import httpx
 
 from waymeet.client.address import Address
 from waymeet.client.applications import Applications
+from waymeet.client.beacons import Beacons
 from waymeet.client.closing import AsyncClosing, Closing
 from waymeet.client.connection import Awaiting, Blocking
 from waymeet.client.deliveries import Webhooks
 from waymeet.client.deployments import Deployments
 from waymeet.client.errors import Unavailable, Unreachable
 from waymeet.client.ip_lookup import IpLookup
-from waymeet.client.locations import Locations
 from waymeet.client.latencies import Latencies
+from waymeet.client.locations import Locations
 from waymeet.client.operation import ConnectionT, Group, operation
 from waymeet.client.plan import Plan
 from waymeet.client.retry import DEFAULT_RETRY, ONCE, Retry
@@ -41,8 +42,9 @@ class ClientCalls(Group[ConnectionT]):
         self.tags = Tags(connection)
         self.sessions = Sessions(connection)
         self.locations = Locations(connection)
-        self.ip = IpLookup(connection)
+        self.beacons = Beacons(connection)
         self.latencies = Latencies(connection)
+        self.ip = IpLookup(connection)
         self.webhooks = Webhooks(connection)
 
     def __repr__(self) -> str:
