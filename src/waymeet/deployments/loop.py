@@ -5,6 +5,7 @@ It needs no lease: what it does is only writing, done in the same transaction th
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
 from waymeet.deployments.changes import StatusChanges
@@ -23,6 +24,9 @@ ROWS_PER_UNIT = 50
 DEAF_SECONDS = 10.0
 """More than this between two looks means that this process was suspended, as on a laptop that slept, or that the clock was
 set. What nodes did meanwhile is not known yet."""
+
+BACK_OFF_SECONDS = 60.0
+"""How long a deployment is left alone that could not be acted on: a bug, or something in its row that nobody can read."""
 
 _log = logging.getLogger(__name__)
 
@@ -47,6 +51,8 @@ class DeploymentLoop:
         self._node_lost_seconds = node_lost_seconds
         self._away_since: dict[NodeName, Instant] = {}
         """Since when this process has known a node to be away without a break in which it could have come back unheard."""
+        self._given_up_in_vain: dict[DeploymentId, Instant] = {}
+        """What could not be given up with its node, and until when it is left alone."""
         self._looked_at = self._started_at = clock.now()
 
     async def run(self) -> None:
@@ -74,13 +80,54 @@ class DeploymentLoop:
         if not due:
             return False
 
-        async def unit(tx: DeploymentTransaction) -> None:
-            for deployment in await tx.deployments.lock_many(due):
+        async def act(tx: DeploymentTransaction, request_ids: Sequence[DeploymentId]) -> None:
+            for deployment in await tx.deployments.lock_many(request_ids):
                 if deployment.due_at is not None and deployment.due_at <= now:
                     await self._act(tx, deployment, now)
 
-        await self._store.write(unit)
+        for request_id in await self._troublesome(due, act):
+
+            async def postpone(tx: DeploymentTransaction, request_id: DeploymentId = request_id) -> None:
+                await tx.deployments.postpone(request_id, now, after(now, BACK_OFF_SECONDS))
+
+            await self._store.write(postpone)
         return len(due) == ROWS_PER_UNIT
+
+    async def _troublesome(
+        self,
+        request_ids: Sequence[DeploymentId],
+        act: Callable[[DeploymentTransaction, Sequence[DeploymentId]], Awaitable[None]],
+    ) -> list[DeploymentId]:
+        """Act on all in one transaction or, when that fails, on each by itself; those that it failed for even so.
+
+        One that cannot be acted on holds up none of the others. An outage is nobody's fault: `Unavailable` is raised.
+        """
+
+        async def together(tx: DeploymentTransaction) -> None:
+            await act(tx, request_ids)
+
+        try:
+            await self._store.write(together)
+        except Unavailable:
+            raise
+        except Exception as error:
+            _log.info("acting on each of %d deployments by itself, after %r", len(request_ids), error)
+        else:
+            return []
+        failed = []
+        for request_id in request_ids:
+
+            async def alone(tx: DeploymentTransaction, request_id: DeploymentId = request_id) -> None:
+                await act(tx, [request_id])
+
+            try:
+                await self._store.write(alone)
+            except Unavailable:
+                raise
+            except Exception:
+                _log.exception("deployment %s is left alone for %g s", request_id, BACK_OFF_SECONDS)
+                failed.append(request_id)
+        return failed
 
     async def _act(self, tx: DeploymentTransaction, deployment: Deployment, now: Instant) -> None:
         match passed(deployment, self._retention, now):
@@ -128,13 +175,20 @@ class DeploymentLoop:
                 await self._give_up(name, now, before)
 
     async def _give_up(self, node: NodeName, now: Instant, before: Instant) -> None:
-        async def unit(tx: DeploymentTransaction) -> int:
+        self._given_up_in_vain = {key: until for key, until in self._given_up_in_vain.items() if until > now}
+
+        async def look(tx: DeploymentTransaction) -> list[DeploymentId]:
+            return [key for key in await tx.deployments.unfinished_on(node) if key not in self._given_up_in_vain]
+
+        lost = (await self._store.read(look))[:ROWS_PER_UNIT]
+        ended: set[DeploymentId] = set()
+
+        async def give_up(tx: DeploymentTransaction, request_ids: Sequence[DeploymentId]) -> None:
             # The snapshot may be old, and a bell lost: what its row says now is the truth.
             for known in await tx.locations.nodes():
                 if known.name == node and (known.connected or known.last_seen_at > before):
-                    return 0
-            lost = list(await tx.deployments.unfinished_on(node))[:ROWS_PER_UNIT]
-            for deployment in await tx.deployments.lock_many(lost) if lost else ():
+                    return
+            for deployment in await tx.deployments.lock_many(request_ids):
                 if deployment.ended_at is not None:
                     continue
                 if deployment.wanted:
@@ -142,8 +196,11 @@ class DeploymentLoop:
                     await self._changes.end(tx, deployment, now, error=detail)
                 else:
                     await self._changes.end(tx, deployment, now)
-            return len(lost)
+                ended.add(deployment.request_id)
 
-        if count := await self._store.write(unit):
-            _log.warning("gave up %d deployments of a node that is away", count, extra={"node": node})
+        for request_id in await self._troublesome(lost, give_up) if lost else ():
+            ended.discard(request_id)
+            self._given_up_in_vain[request_id] = after(now, BACK_OFF_SECONDS)
+        if ended:
+            _log.warning("gave up %d deployments of a node that is away", len(ended), extra={"node": node})
             self._directory.mark_stale()

@@ -89,6 +89,9 @@ class DeploymentRows(Protocol):
     async def due(self, now: Instant, limit: int) -> Sequence[DeploymentId]:
         """Deployments with a passed deadline, the longest overdue first."""
 
+    async def postpone(self, request_id: DeploymentId, now: Instant, until: Instant) -> None:
+        """Have a due deployment due later, whatever is the matter with the rest of its row."""
+
     async def page(
         self, organisation: OrganisationId, query: DeploymentQuery, request: PageRequest
     ) -> Page[Deployment]:

@@ -55,6 +55,9 @@ class SessionRows(LinkedSessionRows, Protocol):
     async def seeking_due(self, now: Instant, limit: int) -> Sequence[tuple[OrganisationId, SessionId]]:
         """Sessions that are Seeking and due for another look, the longest overdue first."""
 
+    async def postpone(self, session_id: SessionId, now: Instant, until: Instant) -> None:
+        """Have a due session due later, whatever is the matter with the rest of its row."""
+
     async def any_due(self, now: Instant) -> bool:
         """Whether `seeking_due` or `delete_due` would find anything."""
 

@@ -3,11 +3,13 @@
 Every node that could take them is away for a moment, or none within the latency that is allowed so far had room.
 """
 
+import logging
 from collections.abc import Sequence
 
 from msgspec.structs import replace
 
 from waymeet.deployments.finding import CandidateFinder
+from waymeet.model.errors import Unavailable
 from waymeet.model.ids import OrganisationId, SessionId
 from waymeet.model.instant import MICROSECONDS, Clock, Instant, after
 from waymeet.model.states import SessionStatus, move_session
@@ -20,6 +22,10 @@ from waymeet.sessions.webhook import SessionWebhook
 SEEK_SECONDS = 0.5
 """Between two looks for seats for one session."""
 SEEKING_PER_ROUND = 50
+BACK_OFF_SECONDS = 60.0
+"""How long a session is left alone for which it was not possible to look."""
+
+_log = logging.getLogger(__name__)
 
 
 def next_look(status: SessionStatus, now: Instant, retention_minutes: int) -> Instant | None:
@@ -50,8 +56,21 @@ class Seeking:
 
         due = await self._store.read(look)
         for organisation, session_id in due:
-            await self._seek(organisation, session_id)
+            try:
+                await self._seek(organisation, session_id)
+            except Unavailable:
+                raise
+            except Exception:
+                # The others must not wait for whoever finds out what is wrong with this one.
+                _log.exception("session %s is left alone for %g s", session_id, BACK_OFF_SECONDS)
+                await self._postpone(session_id, now)
         return len(due) == SEEKING_PER_ROUND
+
+    async def _postpone(self, session_id: SessionId, now: Instant) -> None:
+        async def unit(tx: SessionTransaction) -> None:
+            await tx.sessions.postpone(session_id, now, after(now, BACK_OFF_SECONDS))
+
+        await self._store.write(unit)
 
     async def _seek(self, organisation: OrganisationId, session_id: SessionId) -> None:
         async def read(tx: SessionTransaction) -> SeatedSession | None:

@@ -158,6 +158,7 @@ _SERVERS = Statement(
     " ORDER BY created_at, request_id",
 )
 _DUE = Statement("SELECT request_id FROM deployment WHERE due_at <= $1 ORDER BY due_at LIMIT $2")
+_POSTPONE = Statement("UPDATE deployment SET due_at = $3 WHERE request_id = $1 AND due_at <= $2")
 _ACTIVE_AFTER = Statement(
     "SELECT * FROM deployment WHERE organisation_id = $1 AND status <> 'TERMINATED' AND request_id > $2"
     " ORDER BY request_id LIMIT $3"
@@ -318,6 +319,9 @@ class DeploymentRows:
 
     async def due(self, now: Instant, limit: int) -> Sequence[DeploymentId]:
         return [DeploymentId(row["request_id"]) for row in await self._connection.fetch(_DUE, now, limit)]
+
+    async def postpone(self, request_id: DeploymentId, now: Instant, until: Instant) -> None:
+        await self._connection.execute(_POSTPONE, request_id, now, until)
 
     async def page(
         self, organisation: OrganisationId, query: DeploymentQuery, request: PageRequest

@@ -133,6 +133,7 @@ _ANY_DUE = Statement("SELECT 1 FROM session WHERE due_at <= $1 LIMIT 1")
 _SEEKING_DUE = Statement(
     "SELECT organisation_id, session_id FROM session WHERE due_at <= $1 AND status = 'Seeking' ORDER BY due_at LIMIT $2"
 )
+_POSTPONE = Statement("UPDATE session SET due_at = $3 WHERE session_id = $1 AND due_at <= $2")
 _DELETE_DUE = Statement(
     "DELETE FROM session WHERE session_id IN"
     " (SELECT session_id FROM session WHERE due_at <= $1 AND status <> 'Seeking' LIMIT $2)"
@@ -259,6 +260,9 @@ class SessionRows:
 
     async def seeking_due(self, now: Instant, limit: int) -> Sequence[tuple[OrganisationId, SessionId]]:
         return [(row[0], row[1]) for row in await self._connection.fetch(_SEEKING_DUE, now, limit)]
+
+    async def postpone(self, session_id: SessionId, now: Instant, until: Instant) -> None:
+        await self._connection.execute(_POSTPONE, session_id, now, until)
 
     async def any_due(self, now: Instant) -> bool:
         return await self._connection.fetch_one(_ANY_DUE, now) is not None
