@@ -114,6 +114,7 @@ class TestAuthentication:
                 ("POST", "/v1/session"),
                 ("GET", "/v1/session/950dd2eaff09-S"),
                 ("GET", "/v1/locations"),
+                ("GET", "/v1/locations/beacons"),
                 ("POST", "/v1/app"),
                 ("GET", "/v1/status/57f84a8e1298"),
                 ("POST", "/v1/deploy"),

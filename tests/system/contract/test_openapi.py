@@ -18,6 +18,7 @@ OPERATIONS = """
     2.7   DELETE /v1/session/{session_id}/users                           200 400 401 404
     2.8   GET    /v1/sessions                                             200 400 401
     2.9   POST   /v1/sessions/bulk-stop                                   200 400 401 500
+    2.14  GET    /v1/locations/beacons                                    200 401 500
     3.1   POST   /v1/app                                                  200 400 401 409 500
     3.1   GET    /v1/app/{app}                                            200 400 401 404 500
     3.1   PATCH  /v1/app/{app}                                            200 400 401 404 409 500

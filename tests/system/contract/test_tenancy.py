@@ -82,6 +82,7 @@ OWN_ONLY = {
     ("GET", "/v1/webhooks/secret"),
     ("POST", "/v1/webhooks/secret:rotate"),
     ("POST", "/v1/wizard/init-quick-start"),
+    ("GET", "/v1/locations/beacons"),
     ("GET", "/v1/ip"),
     ("GET", "/v1/ip/{ip}/lookup"),
     ("POST", "/v1/ips/lookup"),
