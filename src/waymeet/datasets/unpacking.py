@@ -34,7 +34,7 @@ def unpack(archive: Path, packing: Packing, into: Path, *, highest_bytes: int = 
         raise Rejected(f"the archive is damaged: {error}") from None
     except OSError as error:
         raise DatasetError(f"{into} cannot be written: {error.strerror or error}") from None
-    if not made:
+    if not made or any(file.stat().st_size == 0 for file in made):
         raise Rejected("the archive holds no database (*.mmdb)")
     return sorted(made)
 
