@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from tests.stores import Store
 from waymeet.accounts.types import Organisation
-from waymeet.applications.types import ApplicationFields, SessionSettings, Version, VersionFields, VersionSettings
+from waymeet.applications.types import ApplicationFields, Probe, SessionSettings, Version, VersionFields, VersionSettings
 from waymeet.deployments.changes import StatusChanges
 from waymeet.deployments.deadlines import Retention
 from waymeet.deployments.finding import CandidateFinder
@@ -191,6 +191,7 @@ class World:
         application: str = "arena",
         is_active: bool = True,
         max_duration: int = 1440,
+        probe: Probe | None = None,
     ) -> Version:
         settings = VersionSettings(
             docker_repository="registry.example",
@@ -201,6 +202,7 @@ class World:
             max_duration=max_duration,
             session_config=SessionSettings(kind, sockets, autodeploy, empty_ttl),
             ports=(PortRequest("game", 7777, PortProtocol.UDP),),
+            probe=probe,
         )
 
         async def unit(tx: Transaction) -> Version:

@@ -311,6 +311,20 @@ CALLS: dict[str, tuple[Callable[[Any], Any], str, str, dict[str, str], Any]] = {
         {},
         None,
     ),
+    "session placement": (
+        lambda c: c.sessions.placement("4be09c1d77a2-S"),
+        "GET",
+        "/v1/session/4be09c1d77a2-S/placement",
+        {},
+        None,
+    ),
+    "deployment placement": (
+        lambda c: c.deployments.placement("57f84a8e1298"),
+        "GET",
+        "/v1/deployments/57f84a8e1298/placement",
+        {},
+        None,
+    ),
     "session delete": (
         lambda c: c.sessions.delete("4be09c1d77a2-S"),
         "DELETE",

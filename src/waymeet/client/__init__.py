@@ -53,6 +53,7 @@ from waymeet.client.ip_lookup import IpAddress, IpLocation, NamedCode
 from waymeet.client.latencies import LatencyReport, MeasuredLatency
 from waymeet.client.paging import Page
 from waymeet.client.pinging import PingTransport, RoundTrips, ping, ping_async
+from waymeet.client.placement import ExcludedLocation, Placement, PlacementLimits, PlayerCost, RankedLocation
 from waymeet.client.places import AvailableLocation, Location, LocationTag
 from waymeet.client.retry import Retry
 from waymeet.client.session_types import (
@@ -104,6 +105,7 @@ __all__ = [
     "DeploymentQuery",
     "DeploymentStatus",
     "DeploymentSummary",
+    "ExcludedLocation",
     "Filter",
     "FilterType",
     "Forbidden",
@@ -126,10 +128,14 @@ __all__ = [
     "Operator",
     "Page",
     "PingTransport",
+    "Placement",
+    "PlacementLimits",
+    "PlayerCost",
     "Port",
     "PortMapping",
     "Probe",
     "Protocol",
+    "RankedLocation",
     "RateLimited",
     "RecordedSelector",
     "Retry",

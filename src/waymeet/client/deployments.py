@@ -17,6 +17,7 @@ from waymeet.client.errors import DeploymentFailed, NotFound
 from waymeet.client.filters import Coordinates, Filter, LocatedPlayer
 from waymeet.client.operation import ConnectionT, Group, listing, operation
 from waymeet.client.paging import Page, page_of
+from waymeet.client.placement import Placement
 from waymeet.client.plan import Plan
 from waymeet.client.retry import ONCE, Retry
 from waymeet.client.version_types import Variable
@@ -162,6 +163,11 @@ class Deployments(Group[ConnectionT]):
     def get(self, request_id: str) -> Plan[Deployment]:
         """The deployment's status; answered for some time after its end as well. `NotFound` when it is unknown."""
         return self._status(request_id)
+
+    @operation
+    def placement(self, request_id: str) -> Plan[Placement]:
+        """Why the deployment is where it is, as of when it was asked for. `NotFound` when it is unknown or long over."""
+        return self._get(path("v1", "deployments", request_id, "placement"), answer(Placement))
 
     @operation
     def wait_until_ready(

@@ -7,6 +7,7 @@ from waymeet.client.errors import SessionFailed
 from waymeet.client.filters import Coordinates, Filter, LocatedPlayer, Selector
 from waymeet.client.operation import ConnectionT, Group, listing, operation
 from waymeet.client.paging import Page, page_of
+from waymeet.client.placement import Placement
 from waymeet.client.plan import Call, Plan
 from waymeet.client.retry import ONCE, Retry
 from waymeet.client.session_types import (
@@ -109,6 +110,11 @@ class Sessions(Group[ConnectionT]):
     def get(self, session_id: str) -> Plan[Session]:
         """The session as it is now. `NotFound` when it is unknown or long over."""
         return self._session(session_id)
+
+    @operation
+    def placement(self, session_id: str) -> Plan[Placement]:
+        """Why the session is where it is, as of when it was placed. `NotFound` when it is unknown or long over."""
+        return self._get(path("v1", "session", session_id, "placement"), answer(Placement))
 
     @operation
     def wait_until_ready(

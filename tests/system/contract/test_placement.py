@@ -235,3 +235,54 @@ class TestServers:
         servers = [server_of(studio.wait_for_session(session_id, "Ready")) for session_id in sessions]
         assert {servers.count(request_id) for request_id in servers} == {4}
         assert sorted(entry["sockets_usage"] for entry in studio.running()) == [4] * 10
+
+
+class TestExplanation:
+    def test_a_sessions_and_its_deployments(self, studio: Studio) -> None:
+        session = studio.play(studio.game(), ip_list=(), geo_ip_list=[NEAR_PARIS, NEAR_MONTREAL])
+        found = studio.api.get(f"/v1/session/{session['session_id']}/placement")
+        assert found["session_id"] == session["session_id"]
+        (chosen,) = [entry for entry in found["ranking"] if entry["chosen"]]
+        assert chosen["location"] == session["deployment"]["location"]
+        costs = [[cost["ms"] for cost in entry["costs"]] for entry in found["ranking"]]
+        assert [entry["worst_ms"] for entry in found["ranking"]] == sorted(max(row) for row in costs)
+        assert {entry["location"]["city"] for entry in found["ranking"]} == {"Paris", "Frankfurt", "Montreal"}
+        for cost in chosen["costs"]:
+            assert (cost["ip"], cost["origin"]) == (PLAYER, "estimated")
+            assert cost["uncertainty_ms"] > 0
+        of_deployment = studio.api.get(f"/v1/deployments/{server_of(session)}/placement")
+        assert of_deployment["request_id"] == server_of(session)
+        assert of_deployment["ranking"] == found["ranking"]
+
+    def test_rejected_ping_leaves_a_group_without_a_server_and_says_why(self, studio: Studio) -> None:
+        app = studio.game(probe={"optimal_ping": 5, "rejected_ping": 20})
+        players = [NEAR_PARIS, NEAR_MONTREAL]
+        session = studio.session(studio.seat(app, ip_list=(), geo_ip_list=players))
+        assert (session["status"], session["deployment"]) == ("Unprocessable", None)
+        found = studio.api.get(f"/v1/session/{session['session_id']}/placement")
+        assert found["rule"] == "rejected_ping"
+        assert found["limits"]["rejected_ms"] == 20
+        assert all("rejected_ping" in entry["passed_over"] and not entry["chosen"] for entry in found["ranking"])
+
+    def test_what_filters_rule_out_and_what_is_named(self, studio: Studio) -> None:
+        app = studio.game()
+        session = studio.play(app, ip_list=(), geo_ip_list=[NEAR_PARIS], city="Montreal")
+        found = studio.api.get(f"/v1/session/{session['session_id']}/placement")
+        assert [entry["location"]["city"] for entry in found["ranking"]] == ["Montreal"]
+        assert {entry["location"]["city"] for entry in found["excluded"]} == {"Paris", "Frankfurt"}
+        named = studio.seat(app, deployment_request_id=server_of(session))
+        found = studio.api.get(f"/v1/session/{named}/placement")
+        assert (found["rule"], found["ranking"]) == ("named", [])
+
+    @pytest.mark.parametrize(
+        ("path", "status"),
+        [
+            ("session/nothing", 400),
+            ("session/950dd2eaff09", 400),
+            ("session/950dd2eaff09-S", 404),
+            ("deployments/nothing", 404),
+            ("deployments/57f84a8e1298", 404),
+        ],
+    )
+    def test_unknown_and_malformed_ids(self, studio: Studio, path: str, status: int) -> None:
+        assert studio.api.refused(status, "GET", f"/v1/{path}/placement")["message"]

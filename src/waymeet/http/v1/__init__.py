@@ -15,6 +15,7 @@ from waymeet.http.v1.ip_lookup import IpLookupEndpoints
 from waymeet.http.v1.latencies import LatencyEndpoints
 from waymeet.http.v1.locations import LocationEndpoints
 from waymeet.http.v1.metrics import MetricEndpoints
+from waymeet.http.v1.placement import PlacementEndpoints
 from waymeet.http.v1.services import Services
 from waymeet.http.v1.sessions import SessionEndpoints
 from waymeet.http.v1.versions import VersionEndpoints
@@ -40,6 +41,7 @@ def endpoints(services: Services) -> list[Endpoint[Any, Any]]:
         *IpLookupEndpoints(services.geography).table(),
         *BeaconEndpoints(services.beacons).table(),
         *LatencyEndpoints(services.latencies, services.directory).table(),
+        *PlacementEndpoints(services.sessions, deployments).table(),
         *WizardEndpoints().table(),
         *WebhookEndpoints(services.webhooks).table(),
     ]
