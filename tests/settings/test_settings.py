@@ -59,7 +59,7 @@ class TestUnknownKeys:
         assert '"two"' in message
 
     def test_nothing_near_lists_what_there_is(self, tmp_path: Path) -> None:
-        assert "concurrency, per_host" in told(tmp_path, "[webhooks]\nzzz = 1")
+        assert "concurrency, highest_pending, per_host" in told(tmp_path, "[webhooks]\nzzz = 1")
 
 
 class TestWrongValues:

@@ -10,7 +10,7 @@ from waymeet.model.ids import OrganisationId
 from waymeet.model.paging import PageRequest
 from waymeet.store.transaction import Transaction
 from waymeet.webhooks.loop import WebhookLoop
-from waymeet.webhooks.outbox import HIGHEST_PENDING, enqueue
+from waymeet.webhooks.outbox import enqueue
 from waymeet.webhooks.ports import Sender
 from waymeet.webhooks.service import WebhookService
 from waymeet.webhooks.signing import new_webhook_secret
@@ -45,7 +45,6 @@ class Outbox:
         object_key: str = "session:a",
         url: str = URL,
         organisation: OrganisationId = ORGANISATION,
-        highest_pending: int = HIGHEST_PENDING,
     ) -> str:
         """Enqueue one delivery in a unit of its own; its id."""
 
@@ -59,7 +58,6 @@ class Outbox:
                 body=body,
                 now=self.clock.now(),
                 rng=self.rng,
-                highest_pending=highest_pending,
             )
 
         return await self.store.write(unit)

@@ -24,6 +24,10 @@ class ScriptedSender:
 
     script: Callable[[Sent], Answer] = lambda _sent: OK
     sent: list[Sent] = field(default_factory=list)
+    closed: int = 0
+
+    async def close(self) -> None:
+        self.closed += 1
 
     async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Reply:
         sent = Sent(url, dict(headers), body.decode())
@@ -47,6 +51,9 @@ class HangingSender:
     sent: list[str] = field(default_factory=list)
     under_way: int = 0
     most_under_way: int = 0
+
+    async def close(self) -> None:
+        pass
 
     async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Reply:
         self.sent.append(body.decode())

@@ -15,7 +15,7 @@ from waymeet.model.ids import OrganisationId
 from waymeet.model.instant import MICROSECONDS
 from waymeet.model.paging import PageRequest
 from waymeet.store.transaction import Transaction
-from waymeet.webhooks.loop import LEASE_MARGIN_SECONDS
+from waymeet.webhooks.loop import LEASE_MARGIN_SECONDS, TRIM_BATCH
 from waymeet.webhooks.outbox import enqueue
 from waymeet.webhooks.ports import Reply
 from waymeet.webhooks.types import ATTEMPTS_KEPT, DeliveryQuery, DeliveryRules, DeliveryStatus
@@ -347,24 +347,76 @@ async def test_a_replay_is_a_new_delivery_behind_all_others_of_its_object(outbox
         await outbox.service.replay(OrganisationId("somebody else"), first)
 
 
-async def test_beyond_the_bound_the_oldest_pending_delivery_is_given_up(outbox: Outbox) -> None:
-    ids = [await outbox.put(f"{number}", highest_pending=3) for number in range(5)]
-    kept = [await outbox.get(delivery_id) for delivery_id in ids]
-    assert [delivery.status for delivery in kept] == [DeliveryStatus.FAILED] * 2 + [DeliveryStatus.PENDING] * 3
-    assert "given up: 3 newer deliveries" in (kept[0].attempt_log[-1].error or "")
-    sender = ScriptedSender()
-    await outbox.loop(sender).deliver_due()
-    # The queue goes on behind the gap.
-    assert sender.bodies == ["2", "3", "4"]
+async def put_many(outbox: Outbox, count: int, url: str, organisation: OrganisationId = ORGANISATION) -> list[str]:
+    return [
+        await outbox.put(f"{number}", url=url, object_key=f"session:{number % 2}", organisation=organisation)
+        for number in range(count)
+    ]
 
 
-async def test_one_organisations_backlog_takes_nothing_from_another(outbox: Outbox) -> None:
+async def statuses(outbox: Outbox, ids: list[str], organisation: OrganisationId = ORGANISATION) -> str:
+    """One letter each: pending, delivered or failed."""
+    found = [await outbox.service.get(organisation, delivery_id) for delivery_id in ids]
+    return "".join(delivery.status.value[0] for delivery in found)
+
+
+async def test_of_too_many_to_one_receiver_its_oldest_are_given_up(
+    outbox: Outbox, caplog: pytest.LogCaptureFixture
+) -> None:
+    loop = outbox.loop(ScriptedSender(), DeliveryRules(highest_pending=3))
+    well = await put_many(outbox, 3, "https://well.example/hook")
+    gone = await put_many(outbox, 5, "https://gone.example/hook")
     other = OrganisationId("other")
     await outbox.prepare(other)
-    theirs = await outbox.put("theirs", organisation=other, object_key="session:theirs", highest_pending=1)
-    await outbox.put("mine", highest_pending=1)
-    await outbox.put("mine too", highest_pending=1)
-    assert (await outbox.service.get(other, theirs)).status is DeliveryStatus.PENDING
+    theirs = await put_many(outbox, 3, "https://gone.example/hook", other)
+    # Not while they are put there: nobody who starts a game waits for that.
+    assert await statuses(outbox, gone) == "ppppp"
+    assert await loop.trim() == 2
+    assert await statuses(outbox, well) == "ppp"
+    assert await statuses(outbox, theirs, other) == "ppp"
+    assert await statuses(outbox, gone) == "ffppp"
+    reason = (await outbox.get(gone[0])).attempt_log[-1].error
+    assert reason == "given up: more than 3 deliveries to gone.example were waiting"
+    assert caplog.text.count("gave up the 2 oldest webhooks") == 1
+    assert await loop.trim() == 0
+    # The queues go on behind the gap.
+    await loop.deliver_due()
+    assert await statuses(outbox, well + gone) == "ddd" + "ffddd"
+
+
+async def test_many_receivers_do_not_make_the_bound_meaningless(outbox: Outbox) -> None:
+    loop = outbox.loop(ScriptedSender(), DeliveryRules(highest_pending=2))
+    ids = [await outbox.put("x", url=f"https://host{number}.example/") for number in range(11)]
+    assert await loop.trim() == 3
+    assert await statuses(outbox, ids) == "fff" + "p" * 8
+
+
+async def test_a_burst_is_delivered_and_not_given_up(outbox: Outbox) -> None:
+    loop = outbox.loop(ScriptedSender())
+    ids = await put_many(outbox, 300, URL)
+    assert await loop.trim() == 0
+    await loop.deliver_due()
+    assert await statuses(outbox, ids) == "d" * 300
+
+
+async def test_more_than_one_batch_is_given_up_in_one_go(outbox: Outbox) -> None:
+    ids = await put_many(outbox, 2 * TRIM_BATCH + 7, URL)
+    assert await outbox.loop(ScriptedSender(), DeliveryRules(highest_pending=1)).trim() == 2 * TRIM_BATCH + 6
+    assert await statuses(outbox, ids) == "f" * (2 * TRIM_BATCH + 6) + "p"
+
+
+async def test_a_loop_that_ends_closes_its_connections(outbox: Outbox) -> None:
+    sender = ScriptedSender()
+    loop = asyncio.create_task(outbox.loop(sender).run())
+    await outbox.put("x")
+
+    async def delivered() -> bool:
+        return bool(sender.sent)
+
+    await eventually_async(delivered)
+    assert sender.closed == 0
+    await _stopped(loop)
+    assert sender.closed == 1
 
 
 async def test_lists_are_narrowed_paged_and_newest_first(outbox: Outbox) -> None:

@@ -185,6 +185,7 @@ class ControlPlane:
                 timeout_seconds=settings.webhooks.timeout_seconds,
                 concurrency=settings.webhooks.concurrency,
                 per_host=settings.webhooks.per_host,
+                highest_pending=settings.webhooks.highest_pending,
             ),
             user_agent=f"Waymeet/{__version__}",
         )

@@ -194,6 +194,15 @@ class WebhookSettings(Section, frozen=True, kw_only=True):
     ] = (1.0, 5.0, 30.0, 120.0, 600.0)
     concurrency: Annotated[int, Meta(ge=1, le=1000, description="Attempts under way at once")] = 64
     per_host: Annotated[int, Meta(ge=1, le=1000, description="Attempts under way at once to one host")] = 4
+    highest_pending: Annotated[
+        int,
+        Meta(
+            ge=100,
+            le=10_000_000,
+            description="Deliveries that may wait for one receiver (host); beyond that its oldest are given up. All "
+            "receivers of an organisation together may have four times as many",
+        ),
+    ] = 100_000
 
 
 class GeoSettings(Section, frozen=True, kw_only=True):

@@ -11,6 +11,7 @@ from waymeet.store.engine import Connection, Row
 from waymeet.store.statement import Statement
 from waymeet.webhooks.types import (
     Attempt,
+    Backlog,
     Delivery,
     DeliveryQuery,
     DeliveryStatus,
@@ -41,17 +42,25 @@ _APPEND = Statement(
         ) THEN NULL ELSE CAST($9 AS BIGINT) END)
     """
 )
-_OLDEST_BEYOND = Statement(
-    f"""
-    SELECT {_COLUMNS} FROM webhook_delivery
-    WHERE organisation_id = $1 AND finished_at IS NULL
-        AND EXISTS (
-            SELECT 1 FROM webhook_delivery AS newer WHERE newer.organisation_id = $1 AND newer.finished_at IS NULL
-            ORDER BY newer.sequence DESC LIMIT 1 OFFSET $2
-        )
-    ORDER BY sequence LIMIT 1
+# Counted in an index, which has nothing in it but what is pending.
+_RECEIVERS_BEYOND = Statement(
+    """
+    SELECT organisation_id, host, COUNT(*) AS pending FROM webhook_delivery WHERE finished_at IS NULL
+    GROUP BY organisation_id, host HAVING COUNT(*) > $1 LIMIT 100
     """
 )
+_ORGANISATIONS_BEYOND = Statement(
+    """
+    SELECT organisation_id, COUNT(*) AS pending FROM webhook_delivery WHERE finished_at IS NULL
+    GROUP BY organisation_id HAVING COUNT(*) > $1 LIMIT 100
+    """
+)
+_TO_HOST = "FROM webhook_delivery WHERE organisation_id = $1 AND host = $2 AND finished_at IS NULL"
+_TO_ALL = "FROM webhook_delivery WHERE organisation_id = $1 AND finished_at IS NULL"
+_LAST_TO_HOST = Statement(f"SELECT sequence {_TO_HOST} ORDER BY sequence LIMIT 1 OFFSET $3")
+_LAST_TO_ALL = Statement(f"SELECT sequence {_TO_ALL} ORDER BY sequence LIMIT 1 OFFSET $2")
+_OLDEST_TO_HOST = Statement(f"SELECT {_COLUMNS} {_TO_HOST} AND sequence <= $3 ORDER BY sequence LIMIT $4")
+_OLDEST_TO_ALL = Statement(f"SELECT {_COLUMNS} {_TO_ALL} AND sequence <= $2 ORDER BY sequence LIMIT $3")
 _GIVE_UP = Statement(
     """
     UPDATE webhook_delivery SET status = $2, attempts = $3, attempt_log = $4, finished_at = $5, due_at = NULL,
@@ -156,9 +165,32 @@ class WebhookRows:
             delivery.created_at,
         )
 
-    async def oldest_beyond(self, organisation: OrganisationId, bound: int) -> Delivery | None:
-        row = await self._connection.fetch_one(_OLDEST_BEYOND, organisation, bound - 1)
-        return None if row is None else _delivery(row)
+    async def receivers_beyond(self, bound: int) -> Sequence[Backlog]:
+        backlogs = []
+        for row in await self._connection.fetch(_RECEIVERS_BEYOND, bound):
+            key = OrganisationId(row["organisation_id"]), row["host"]
+            last = await self._connection.fetch_one(_LAST_TO_HOST, *key, row["pending"] - bound - 1)
+            if last is not None:
+                backlogs.append(Backlog(*key, last["sequence"]))
+        return backlogs
+
+    async def organisations_beyond(self, bound: int) -> Sequence[Backlog]:
+        backlogs = []
+        for row in await self._connection.fetch(_ORGANISATIONS_BEYOND, bound):
+            organisation = OrganisationId(row["organisation_id"])
+            last = await self._connection.fetch_one(_LAST_TO_ALL, organisation, row["pending"] - bound - 1)
+            if last is not None:
+                backlogs.append(Backlog(organisation, None, last["sequence"]))
+        return backlogs
+
+    async def oldest_of(self, backlog: Backlog, limit: int) -> Sequence[Delivery]:
+        if backlog.host is None:
+            rows = await self._connection.fetch(_OLDEST_TO_ALL, backlog.organisation, backlog.last, limit)
+        else:
+            rows = await self._connection.fetch(
+                _OLDEST_TO_HOST, backlog.organisation, backlog.host, backlog.last, limit
+            )
+        return [_delivery(row) for row in rows]
 
     async def give_up(self, delivery: Delivery, verdict: Verdict, now: Instant) -> bool:
         await self._lock_queue(delivery)

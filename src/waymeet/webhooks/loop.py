@@ -4,6 +4,7 @@ import asyncio
 import logging
 import random
 from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
 
 from waymeet.model.errors import Unavailable
 from waymeet.model.ids import OrganisationId, new_hex_token
@@ -12,7 +13,17 @@ from waymeet.webhooks.attempts import judge
 from waymeet.webhooks.outbox import WEBHOOKS
 from waymeet.webhooks.ports import Bells, OutboxTransaction, Sender, WebhookStore
 from waymeet.webhooks.signing import signed_headers
-from waymeet.webhooks.types import Delivery, DeliveryRules, DeliveryStatus, Lease, SigningSecrets
+from waymeet.webhooks.types import (
+    ATTEMPTS_KEPT,
+    Attempt,
+    Backlog,
+    Delivery,
+    DeliveryRules,
+    DeliveryStatus,
+    Lease,
+    SigningSecrets,
+    Verdict,
+)
 
 POLL_SECONDS = 5.0
 """The safety net for bells that were lost."""
@@ -26,6 +37,10 @@ ROTATION_HOURS = 24.0
 """How long after a rotation the previous secret signs beside the current one."""
 PURGE_SECONDS = 60.0
 PURGE_BATCH = 500
+TRIM_SECONDS = 15.0
+TRIM_BATCH = 100
+RECEIVERS_PER_ORGANISATION = 4
+"""How many receivers may have all the pending deliveries that one may have: URLs are the callers' to choose."""
 _HOSTS_PER_LOOK = 1000
 
 _Claimed = list[tuple[str, Delivery]]
@@ -68,7 +83,10 @@ class WebhookLoop:
     async def run(self) -> None:
         """Deliver until cancelled; then let attempts finish for `closing_seconds` and release what is left."""
         stop_listening = self._bells.listen(WEBHOOKS, lambda _key: self._wake.set())
-        purging = asyncio.create_task(self._purge_now_and_then())
+        tidying = [
+            asyncio.create_task(self._now_and_then(PURGE_SECONDS, self.purge)),
+            asyncio.create_task(self._now_and_then(TRIM_SECONDS, self.trim)),
+        ]
         try:
             while True:
                 # Cleared first: what rings while we look is looked at next.
@@ -83,9 +101,13 @@ class WebhookLoop:
                     await self._woken_or_after(pause)
         finally:
             stop_listening()
-            purging.cancel()
-            await asyncio.gather(purging, return_exceptions=True)
-            await self._finish()
+            for task in tidying:
+                task.cancel()
+            await asyncio.gather(*tidying, return_exceptions=True)
+            try:
+                await self._finish()
+            finally:
+                await self._sender.close()
 
     async def start_due(self) -> int:
         """Claim what is due, as far as the limits leave room, and start to attempt it; how many were started."""
@@ -149,6 +171,43 @@ class WebhookLoop:
         total = 0
         while purged := await self._store.write(unit):
             total += purged
+        return total
+
+    async def trim(self) -> int:
+        """Give up the oldest deliveries where more are pending than the rules allow; how many there were."""
+        per_receiver = self._rules.highest_pending
+        per_organisation = RECEIVERS_PER_ORGANISATION * per_receiver
+
+        async def receivers(tx: OutboxTransaction) -> Sequence[Backlog]:
+            return await tx.webhooks.receivers_beyond(per_receiver)
+
+        async def organisations(tx: OutboxTransaction) -> Sequence[Backlog]:
+            return await tx.webhooks.organisations_beyond(per_organisation)
+
+        total = 0
+        for backlog in await self._store.scan(receivers):
+            total += await self._give_up(backlog, f"more than {per_receiver} deliveries to {backlog.host} were waiting")
+        # Looked for afterwards: what was given up for its receiver counts no more.
+        for backlog in await self._store.scan(organisations):
+            total += await self._give_up(backlog, f"more than {per_organisation} deliveries were waiting")
+        return total
+
+    async def _give_up(self, backlog: Backlog, why: str) -> int:
+        async def unit(tx: OutboxTransaction) -> int:
+            now = self._clock.now()
+            oldest = await tx.webhooks.oldest_of(backlog, TRIM_BATCH)
+            # Always in the same order of queues, so that two of us do not wait for each other.
+            for delivery in sorted(oldest, key=lambda one: (one.object_key, one.url, one.sequence)):
+                attempt = Attempt(at=now, duration_ms=0, error=f"given up: {why}")
+                log = (*delivery.attempt_log, attempt)[-ATTEMPTS_KEPT:]
+                verdict = Verdict(DeliveryStatus.FAILED, delivery.attempts, log, finished_at=now)
+                await tx.webhooks.give_up(delivery, verdict, now)
+            return len(oldest)
+
+        total = 0
+        while count := await self._store.write(unit):
+            total += count
+        _log.warning("gave up the %d oldest webhooks: %s", total, why, extra={"organisation": backlog.organisation})
         return total
 
     async def _attempt(self, delivery: Delivery, lease: Lease, secrets: SigningSecrets) -> None:
@@ -216,13 +275,13 @@ class WebhookLoop:
         except TimeoutError:
             pass
 
-    async def _purge_now_and_then(self) -> None:
+    async def _now_and_then(self, seconds: float, tidy: Callable[[], Awaitable[int]]) -> None:
         while True:
             try:
-                await self.purge()
+                await tidy()
             except Unavailable as error:
-                _log.warning("old webhooks could not be purged: %s", error.message)
-            await asyncio.sleep(PURGE_SECONDS)
+                _log.warning("webhooks could not be tidied up: %s", error.message)
+            await asyncio.sleep(seconds)
 
     async def _finish(self) -> None:
         under_way = dict(self._attempts)

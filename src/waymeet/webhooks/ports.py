@@ -7,7 +7,7 @@ from typing import Protocol, TypeVar
 from waymeet.model.ids import OrganisationId
 from waymeet.model.instant import Instant
 from waymeet.model.paging import Page, PageRequest
-from waymeet.webhooks.types import Delivery, DeliveryQuery, Lease, NewDelivery, SigningSecrets, Verdict
+from waymeet.webhooks.types import Backlog, Delivery, DeliveryQuery, Lease, NewDelivery, SigningSecrets, Verdict
 
 Result = TypeVar("Result")
 
@@ -18,8 +18,14 @@ class WebhookRows(Protocol):
     async def append(self, delivery: NewDelivery, host: str) -> None:
         """Put a delivery at the end of its queue; it is due at once when nothing unfinished is ahead of it."""
 
-    async def oldest_beyond(self, organisation: OrganisationId, bound: int) -> Delivery | None:
-        """The organisation's oldest pending delivery, when it has `bound` or more of them."""
+    async def receivers_beyond(self, bound: int) -> Sequence[Backlog]:
+        """Receivers to which an organisation has more deliveries pending than `bound`; some, if there are very many."""
+
+    async def organisations_beyond(self, bound: int) -> Sequence[Backlog]:
+        """Organisations that have more deliveries pending than `bound`, to all receivers together; some, likewise."""
+
+    async def oldest_of(self, backlog: Backlog, limit: int) -> Sequence[Delivery]:
+        """The oldest deliveries of those that are too many, as far as they are still pending."""
 
     async def give_up(self, delivery: Delivery, verdict: Verdict, now: Instant) -> bool:
         """Finish a delivery whoever works on it, and let its queue go on; false when it was finished already."""
@@ -90,3 +96,6 @@ class Sender(Protocol):
 
     async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Reply:
         """POST once, within the time allowed. Failures are replies with an `error`; nothing is raised."""
+
+    async def close(self) -> None:
+        """Close idle connections. Repeatable; a later `post` opens new ones."""

@@ -72,6 +72,16 @@ class Lease:
 
 
 @dataclass(frozen=True, slots=True)
+class Backlog:
+    """Too many pending deliveries of an organisation: to one receiver, or (`host` is `None`) to all of them."""
+
+    organisation: OrganisationId
+    host: str | None
+    last: int
+    """The sequence of the last one that is too many; none behind it is."""
+
+
+@dataclass(frozen=True, slots=True)
 class Verdict:
     """What the last attempt makes of a delivery. Pending again exactly when `due_at` is set."""
 
@@ -111,5 +121,8 @@ class DeliveryRules:
     concurrency: int = 64
     per_host: int = 4
     """Attempts under way at once to one host, so that a slow receiver cannot use up `concurrency`."""
+    highest_pending: int = 100_000
+    """Deliveries that may be pending to one receiver (a host) of an organisation, and four times as many to all of its
+    receivers together. Only a receiver that is gone for long, or far too slow, gets there; then its oldest are given up."""
     retention_hours: float = 72.0
     """How long finished deliveries can be read and replayed."""
