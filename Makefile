@@ -28,6 +28,7 @@ run: $(BUILT) geo ## Build, then run everything on this machine with the sample 
 
 test: $(TESTABLE) geo ## Build, then run every check and every test
 	@tools/install-postgres
+	@tools/install-iproute2
 	@status=0; \
 	$(MAKE) --no-print-directory lint || status=1; \
 	$(if $(RUST),cargo test --locked --quiet || status=1;) \

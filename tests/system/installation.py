@@ -68,14 +68,19 @@ class Installation:
         settings: str = "",
         nodes: Sequence[str] = (),
         database_url: str = "",
+        within: Sequence[str] = (),
     ) -> None:
-        """`settings` is TOML without nodes; `nodes` are tables that `node_table` wrote, by default one named `local`."""
+        """`settings` is TOML without nodes; `nodes` are tables that `node_table` wrote, by default one named `local`.
+
+        `within` is a command that starts each program, in a place of its own.
+        """
         self.directory = directory / "installation"
         self.directory.mkdir(parents=True)
         self.data = self.directory / "data"
         self._ports = PortWindow()
         self.port = self.free_port()
         self.database_url = database_url
+        self._within = tuple(within)
         self._mark = str(uuid.uuid4())
         self._programs: list[Program] = []
         self._clients: list[Client] = []
@@ -138,7 +143,7 @@ class Installation:
         with output.open("wb") as stream:
             process = subprocess.Popen(
                 [
-                    *(sys.executable, "-m", "waymeet.cli", command),
+                    *(*self._within, sys.executable, "-m", "waymeet.cli", command),
                     *("--data", str(self.data), "--config", str(self.config), *arguments),
                 ],
                 stdin=subprocess.DEVNULL,

@@ -12,7 +12,6 @@ from waymeet.latencies.knowledge import LATENCIES, Knowledge, bell_key
 from waymeet.latencies.merging import merged
 from waymeet.latencies.ports import LatencyStore, LatencyTransaction, Nodes
 from waymeet.latencies.types import OUR_NODES, Batch, LatencyRules
-from waymeet.locations.service import ANSWER_SECONDS
 from waymeet.locations.types import Inquiry, Node, Site
 from waymeet.model.errors import Unavailable
 from waymeet.model.ids import NodeName
@@ -20,6 +19,9 @@ from waymeet.model.instant import Clock
 from waymeet.model.latency import Origin, ProbeResult
 from waymeet.model.node_messages import Answer, QuestionKind
 
+ROUND_SECONDS = 8.0
+"""How long answers are waited for, whoever waits for the round: the longest time budget that a node can be given, 5 s, and
+some for the way."""
 MOST_ROUNDS = 100
 """Rounds under way at once; beyond it groups go by what is known."""
 PASSED_OVER_SECONDS = 15.0
@@ -109,7 +111,7 @@ class Rounds:
     async def _run(self, errands: "Mapping[Inquiry, _Errand]") -> None:
         silent = {inquiry.node for inquiry in errands}
         try:
-            async with aclosing(self._nodes.ask_each(list(errands), ANSWER_SECONDS)) as answers:
+            async with aclosing(self._nodes.ask_each(list(errands), ROUND_SECONDS)) as answers:
                 async for some in answers:
                     batches = [batch for inquiry, answer in some for batch in errands[inquiry].batches(answer)]
                     if batches:

@@ -3,6 +3,7 @@
 import asyncio
 import socket
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from random import Random
 
@@ -23,6 +24,9 @@ SPACING_SECONDS = 0.01
 PATIENCE = 0.35
 """The part of the budget after which an address that has not answered is tried by TCP. A player on the other side of the
 world has answered by then; the rest is enough to go there by TCP."""
+
+
+LEAST_PATIENCE_SECONDS = 0.03
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,13 +87,9 @@ class Prober:
         try:
             echoed: list[float] = []
             connected: list[float] = []
-            answered = asyncio.Event()
-            echoes = self._echoes.get(family_of(address))
             try:
-                async with asyncio.timeout(self._rules.budget_seconds), asyncio.TaskGroup() as tasks:
-                    if echoes is not None:
-                        tasks.create_task(self._echo(echoes, address, echoed, answered))
-                    tasks.create_task(self._connect(address, connected, answered, at_once=echoes is None))
+                async with asyncio.timeout(self._rules.budget_seconds):
+                    await self._ask(address, echoed, connected)
             except TimeoutError:
                 pass  # What came by now is what there is.
             # Never both in one result: a connection takes the other side longer than an echo.
@@ -97,8 +97,29 @@ class Prober:
         finally:
             self._limits.done()
 
+    async def _ask(self, address: Address, echoed: list[float], connected: list[float]) -> None:
+        """Until one way or the other has brought all that is to be expected."""
+        echoes = self._echoes.get(family_of(address))
+        if echoes is None:
+            await self._connect(address, connected)
+            return
+        answered = asyncio.Event()
+        echoing = asyncio.create_task(self._echo(echoes, address, echoed, answered))
+        try:
+            try:
+                async with asyncio.timeout(self._rules.budget_seconds * PATIENCE):
+                    await answered.wait()
+            except TimeoutError:
+                if self._rules.tcp_ports:
+                    await self._connect(address, connected)
+            if not connected:
+                await echoing
+        finally:
+            echoing.cancel()
+            await asyncio.gather(echoing, return_exceptions=True)
+
     async def _echo(self, echoes: Echoes, address: Address, samples: list[float], answered: asyncio.Event) -> None:
-        """Until every request has its answer."""
+        """Until every request has its answer; or, after the first one, until the others are surely lost."""
         numbers: list[int] = []
         complete = asyncio.Event()
 
@@ -113,29 +134,36 @@ class Prober:
                 if turn:
                     await asyncio.sleep(SPACING_SECONDS)
                 number = echoes.send(address, take)
-                if number is None:
-                    return
-                numbers.append(number)
-            await complete.wait()
+                if number is not None:
+                    numbers.append(number)
+            await answered.wait()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_as_long_again(samples[0])):
+                    await complete.wait()
         finally:
             for number in numbers:
                 echoes.forget(number)
 
-    async def _connect(self, address: Address, samples: list[float], answered: asyncio.Event, *, at_once: bool) -> None:
-        """Nothing, when an echo request is answered in good time; else one connection to each port."""
-        if not at_once:
-            try:
-                async with asyncio.timeout(self._rules.budget_seconds * PATIENCE):
-                    await answered.wait()
-                return
-            except TimeoutError:
-                pass
+    async def _connect(self, address: Address, samples: list[float]) -> None:
+        """One connection to each port, until all have an answer; or, after the first, until no other is to be expected."""
+        connecting = [asyncio.create_task(connect_ms(address, port, self._clock)) for port in self._rules.tcp_ports]
+        timeout = None
+        try:
+            for next_one in asyncio.as_completed(connecting):
+                async with asyncio.timeout(timeout):
+                    ms = await next_one
+                if ms is not None:
+                    samples.append(ms)
+                    timeout = timeout or _as_long_again(ms)
+        except TimeoutError:
+            if not samples:
+                raise
+        finally:
+            for task in connecting:
+                task.cancel()
+            await asyncio.gather(*connecting, return_exceptions=True)
 
-        async def connect(port: int) -> None:
-            ms = await connect_ms(address, port, self._clock)
-            if ms is not None:
-                samples.append(ms)
 
-        async with asyncio.TaskGroup() as tasks:
-            for port in self._rules.tcp_ports:
-                tasks.create_task(connect(port))
+def _as_long_again(ms: float) -> float:
+    """Seconds to wait for further answers after the first. The floor is for answers that queue behind each other."""
+    return max(LEAST_PATIENCE_SECONDS, 2 * ms / 1000)
