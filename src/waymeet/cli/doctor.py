@@ -81,6 +81,8 @@ def findings(settings: Settings) -> Iterator[Finding]:
     yield _geo(settings)
     yield from _programs(settings)
     yield from (_datagrams(address) for address in sorted({node.address for node in settings.nodes}))
+    if any(node.probe.enabled for node in settings.nodes):
+        yield from (_icmp(family) for family in (socket.AF_INET, socket.AF_INET6))
     yield from _server(settings)
 
 
@@ -199,6 +201,19 @@ def _datagrams(address: str) -> Finding:
             subject, reason, "give the machine that address, allow UDP to it, or change address in [[nodes]]"
         )
     return Finding(subject, "a datagram arrives")
+
+
+def _icmp(family: socket.AddressFamily) -> Finding:
+    """How this user could measure players' round-trip times. Without ICMP, TCP is left: it works, with fewer players."""
+    from waymeet.node.probing.icmp import IcmpKind, open_icmp
+
+    subject = "probing by ICMPv6" if family == socket.AF_INET6 else "probing by ICMP"
+    opened = open_icmp(family)
+    if opened is None:
+        remedy = "allow it to the group of this user: sysctl net.ipv4.ping_group_range='0 2147483647'"
+        return Finding(subject, "not permitted; the time of TCP connections is measured instead", remedy, works=True)
+    opened[0].close()
+    return Finding(subject, "unprivileged" if opened[1] is IcmpKind.UNPRIVILEGED else "by a raw socket (CAP_NET_RAW)")
 
 
 def _server(settings: Settings) -> Iterator[Finding]:
