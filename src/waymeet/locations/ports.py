@@ -56,6 +56,17 @@ class LocationRows(Protocol):
 
     async def drop_questions(self, question_ids: Collection[str]) -> None: ...
 
+    async def any_question_before(self, before: Instant) -> bool:
+        """Whether `drop_questions_before` would find anything."""
+
+    async def forgettable(self, before: Instant) -> Sequence[NodeName]:
+        """Nodes that are not connected, have given no sign of life since `before`, and hold no deployment, ended ones that
+        are still remembered included.
+        """
+
+    async def forget(self, name: NodeName, before: Instant) -> bool:
+        """Forget a node, provided that it is still one of those."""
+
     async def drop_questions_before(self, before: Instant) -> int:
         """Forget questions whose asker is long gone."""
 

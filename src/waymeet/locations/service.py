@@ -204,7 +204,37 @@ class LocationService:
         """Forget questions whose asker crashed before it took the answer."""
         before = after(self._clock.now(), -60)
 
+        async def look(tx: LocationTransaction) -> bool:
+            return await tx.locations.any_question_before(before)
+
+        # An idle server does not write.
+        if not await self._store.read(look):
+            return
+
         async def unit(tx: LocationTransaction) -> None:
             await tx.locations.drop_questions_before(before)
 
         await self._store.write(unit)
+
+    async def forget_unseen_nodes(self, hours: float) -> list[NodeName]:
+        """Forget nodes that nobody has seen for so long and on which nothing is; their names. Repeatable.
+
+        One that comes back after that is a new node.
+        """
+        before = after(self._clock.now(), -hours * 3600)
+
+        async def look(tx: LocationTransaction) -> list[NodeName]:
+            return list(await tx.locations.forgettable(before))
+
+        forgotten = []
+        for name in await self._store.read(look):
+
+            async def unit(tx: LocationTransaction, name: NodeName = name) -> bool:
+                found = await tx.locations.forget(name, before)
+                if found:
+                    tx.wake(NODES, name)
+                return found
+
+            if await self._store.write(unit):
+                forgotten.append(name)
+        return forgotten

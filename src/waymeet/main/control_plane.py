@@ -212,7 +212,7 @@ class ControlPlane:
             {
                 "directory": directory.run,
                 "accounts": lambda: account_loop.run(accounts),
-                "locations": lambda: location_loop.run(locations),
+                "locations": lambda: location_loop.run(locations, settings.deployments.node_forgotten_hours),
                 "latencies": lambda: latency_loop.run(latencies),
                 "deployments": deployment_loop.run,
                 "sessions": session_loop.run,

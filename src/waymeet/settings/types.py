@@ -166,6 +166,14 @@ class DeploymentSettings(Section, frozen=True, kw_only=True):
     node_lost_seconds: Annotated[
         float, Meta(ge=1, description="How long a node may be away before its deployments are given up")
     ] = 120.0
+    node_forgotten_hours: Annotated[
+        float,
+        Meta(
+            ge=1,
+            le=87_600,
+            description="After how long a node that is away, and on which nothing is, is forgotten and no longer listed",
+        ),
+    ] = 168.0
     ended_retention_minutes: Annotated[
         int, Meta(ge=1, description="How long an ended deployment can still be read")
     ] = 120

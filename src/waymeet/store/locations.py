@@ -45,6 +45,13 @@ _QUESTIONS = Statement(
 _ANSWER = Statement("UPDATE node_question SET answer = $2 WHERE id = $1 AND answer IS NULL")
 _READ_ANSWER = Statement("SELECT answer FROM node_question WHERE id = $1 AND answer IS NOT NULL")
 _DROP_QUESTION = Statement("DELETE FROM node_question WHERE id = $1")
+_ANY_OLD_QUESTION = Statement("SELECT 1 FROM node_question WHERE asked_at < $1 LIMIT 1")
+_UNSEEN = """
+    NOT connected AND in_use = 0 AND last_seen_at < $1
+    AND NOT EXISTS (SELECT 1 FROM deployment WHERE deployment.node_name = node.name)
+    """
+_FORGETTABLE = Statement(f"SELECT name FROM node WHERE {_UNSEEN} ORDER BY name")
+_FORGET = Statement(f"DELETE FROM node WHERE {_UNSEEN} AND name = $2")
 _DROP_OLD_QUESTIONS = Statement("DELETE FROM node_question WHERE asked_at < $1")
 
 _profile = msgspec.json.Decoder(NodeProfile)
@@ -96,7 +103,9 @@ class LocationRows:
     async def questions(self, node: NodeName) -> Sequence[Question]:
         rows = await self._connection.fetch(_QUESTIONS, node)
         return [
-            Question(row["id"], QuestionKind(row["kind"]), row["server_key"], _addresses.decode(row["addresses"] or "[]"))
+            Question(
+                row["id"], QuestionKind(row["kind"]), row["server_key"], _addresses.decode(row["addresses"] or "[]")
+            )
             for row in rows
         ]
 
@@ -112,6 +121,15 @@ class LocationRows:
     async def drop_questions(self, question_ids: Collection[str]) -> None:
         for question_id in question_ids:
             await self._connection.execute(_DROP_QUESTION, question_id)
+
+    async def any_question_before(self, before: Instant) -> bool:
+        return await self._connection.fetch_one(_ANY_OLD_QUESTION, before) is not None
+
+    async def forgettable(self, before: Instant) -> Sequence[NodeName]:
+        return [NodeName(row["name"]) for row in await self._connection.fetch(_FORGETTABLE, before)]
+
+    async def forget(self, name: NodeName, before: Instant) -> bool:
+        return await self._connection.execute(_FORGET, before, name) == 1
 
     async def drop_questions_before(self, before: Instant) -> int:
         return await self._connection.execute(_DROP_OLD_QUESTIONS, before)
