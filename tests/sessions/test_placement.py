@@ -321,3 +321,16 @@ class TestExplanation:
             await world.sessions.placement(stranger, session.session_id)
         with pytest.raises(NotFound):
             await world.deployments.placement(stranger, session.deployment_id or "")
+
+    async def test_what_is_written_down_shortly_says_what_a_full_ranking_would(self, world: World) -> None:
+        """A group that is seated at once has only the inputs kept; the one that started the server has the ranking."""
+        for number in range(25):
+            await world.node(f"n{number:02}", Location(f"C{number}", "L", "Europe", "", "CET", 10.0 + number, 10.0))
+        await world.node("f", FRANKFURT)
+        await world.version(sockets=100)
+        world.latencies.by_city[PLAYER] = {"Frankfurt": 31.0}
+        full, short = [await why(world, await world.seat(3)) for _ in range(2)]
+        assert (len(full.ranking), len(short.ranking)) == (20, 5)
+        assert short.ranking == full.ranking[:5]
+        assert (short.chosen, short.players, short.rule) == (full.chosen, full.players, full.rule)
+        assert full.not_ranked - short.not_ranked == 5 - 20

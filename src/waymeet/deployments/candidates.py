@@ -10,7 +10,7 @@ from waymeet.model.filters import Filter
 from waymeet.model.ids import NodeName
 from waymeet.placement.explanation import CENTRE
 from waymeet.placement.group import Group
-from waymeet.placement.limits import Limits
+from waymeet.placement.limits import NO_LIMITS, Limits
 from waymeet.placement.members import Member
 from waymeet.placement.places import Excluded, allowed
 
@@ -103,7 +103,7 @@ class Choice:
         if not candidates.filtered:
             group = candidates.group
             site = group.best() if group.members else candidates.fleet.roomiest
-            if site is not None and self._is_plainly_best(group.worst_ms(site)):
+            if site is not None and (limits == NO_LIMITS or self._is_plainly_best(group.worst_ms(site))):
                 return (site,)
         ordered = candidates.in_order(candidates.sites, limits.highest_ms)
         first = next(ordered, None)

@@ -77,10 +77,11 @@ def _candidates(
     counted: list[str] = []
     positions, vectors = fleet.positions, fleet.vectors
     for player, by_key in zip(players, measured, strict=True):
-        # Measurements outlive locations that were given up.
-        at = {positions[key]: latency for key, latency in by_key.items() if key in positions} if by_key else {}
-        point = None if player.coordinates is None else unit_vector(player.coordinates)
-        found = member(point, at or NOTHING_MEASURED, vectors)
+        at: Mapping[int, Latency] = NOTHING_MEASURED
+        if by_key:
+            # Measurements outlive locations that were given up.
+            at = {positions[key]: latency for key, latency in by_key.items() if key in positions}
+        found = member(None if player.coordinates is None else unit_vector(player.coordinates), at, vectors)
         if found is not None:
             members.append(found)
             counted.append(player.ip)

@@ -1,11 +1,11 @@
 """Great-circle distance, the round-trip time it is likely to cost, and how far such an estimate can be off.
 
-The numbers come from a fit to one hundred pairs, on every continent, out of Microsoft's published round-trip times between
-Azure regions (https://learn.microsoft.com/azure/networking/azure-network-latency: 95th percentile over 30 days, as of 30 July
-2026), with the regions' published coordinates and the sum of relative errors made least. Half of the pairs then lie within
-4 ms below 3,000 km and within some 20 ms beyond; few routes are far worse (Paris to Hong Kong 279 instead of 160 ms).
-What a player's own access line adds is in no such table: it is much the same towards every location, so it hardly changes
-which location is best, and the uncertainty allows for it.
+The numbers come from a fit to one hundred pairs, on every continent, out of Microsoft's published round-trip times
+between Azure regions (https://learn.microsoft.com/azure/networking/azure-network-latency: 95th percentile over 30
+days, as of 30 July 2026), with the regions' published coordinates and the sum of relative errors made least. Half of
+the pairs then lie within 4 ms below 3,000 km and within some 20 ms beyond; few routes are far worse (Paris to Hong
+Kong 279 instead of 160 ms). What a player's own access line adds is in no such table: it is much the same towards
+every location, so it hardly changes which location is best, and the uncertainty allows for it.
 """
 
 from math import acos, cos, pi, radians, sin

@@ -115,6 +115,11 @@ class Fleet:
         return [Site(group[0].vector, tuple(group)) for group in groups.values()]
 
     @cached_property
+    def documents(self) -> Raw:
+        """The locations of all sites, in their order, as they stand in explanations."""
+        return Raw(encode([site.document for site in self.sites]))
+
+    @cached_property
     def vectors(self) -> Sequence[UnitVector]:
         """Where the sites are, in their order."""
         return [site.vector for site in self.sites]

@@ -9,6 +9,7 @@ from msgspec import Raw, Struct
 
 from waymeet.model.instant import Instant
 from waymeet.model.latency import Latency, Origin
+from waymeet.placement.members import Member
 
 RANKED = 20
 """Locations in one explanation at most."""
@@ -61,6 +62,16 @@ class Weighed(Struct, frozen=True, array_like=True):
     """Why this location was not chosen, where that is more than its cost."""
 
 
+class Inputs(Struct, frozen=True, array_like=True):
+    """What a ranking follows from, kept in its place where the best location took the group at once: the usual case, which
+    need not pay for a ranking that hardly anybody asks for. See `deployments.explaining.expanded`.
+    """
+
+    members: tuple[Member, ...]
+    sites: Raw
+    """An array of locations, by whose positions the members' measurements go."""
+
+
 class Explanation(Struct, frozen=True, array_like=True):
     """How one group was placed, as of that moment."""
 
@@ -85,6 +96,8 @@ class Explanation(Struct, frozen=True, array_like=True):
     optimal_ms: float | None = None
     rejected_ms: float | None = None
     cap_ms: float | None = None
+    inputs: Inputs | None = None
+    """In place of `ranking`; `chosen` then is the position among these."""
 
 
 CENTRE = "location"

@@ -28,15 +28,15 @@ class Group:
     def __init__(self, sites: Sequence[UnitVector], members: Sequence[Member]) -> None:
         self._sites = sites
         self.members = members
-
-    @cached_property
-    def _estimated(self) -> list[UnitVector]:
-        """The players of whom nothing was measured, those at the same point once."""
-        return list(dict.fromkeys(each.point for each in self.members if not each.measured))
-
-    @cached_property
-    def _measured(self) -> list[Member]:
-        return [each for each in self.members if each.measured]
+        points: dict[UnitVector, None] = {}
+        self._measured: list[Member] = []
+        for each in members:
+            if each.measured or each.shift_ms:
+                self._measured.append(each)
+            else:
+                points[each.point] = None
+        self._estimated = list(points)
+        """Where the players are of whom nothing was measured, those at the same point once."""
 
     @cached_property
     def _farness(self) -> list[float] | None:
@@ -105,8 +105,8 @@ class Group:
         if not self.members:
             return self._by_mean([(0.0, site) for site in among], count, tie)
         if self._farness is not None:
-            farness = self._farness
-            values = [farness[site] for site in among]
+            farness = self._farness  # of all locations, in their order, which is that of a full `among` too
+            values = farness if len(among) == len(farness) else [farness[site] for site in among]
             limit = sorted(values)[min(count, len(values)) - 1] + SLACK if values else 0.0
             found = [(ms_at(-value), site) for value, site in zip(values, among, strict=True) if value <= limit]
         elif len(among) <= count:
@@ -141,7 +141,7 @@ class Group:
 def cost_ms(player: Member, site: int, vector: UnitVector) -> float:
     """What the location at `vector` costs one player."""
     point, shift, measured = player
-    if measured:
+    if measured or shift:
         latency = measured.get(site)
         if latency is not None:
             return latency.ms

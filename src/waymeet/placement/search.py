@@ -1,10 +1,10 @@
 """Finding the places of least cost for many players without looking closely at every place.
 
-The cost of a place is that of its worst-served player. Two outlying players give every place a lower bound. Places are
-looked at in the order of their bounds, until a bound is beaten by what was found already; and whoever turned out to be served
-too badly at one place is asked first at the next one, which is most often enough to drop it. Exact: a place is dropped only
-when some player proves that it is not among the best. A thousand places and a hundred players are a hundred thousand
-distances; this needs some thousands.
+The cost of a place is that of its worst-served player. Two outlying players give every place a lower bound. Places
+are looked at in the order of their bounds, until a bound is beaten by what was found already; and whoever turned out
+to be served too badly at one place is asked first at the next one, which is most often enough to drop it. Exact: a
+place is dropped only when some player proves that it is not among the best. A thousand places and a hundred players
+are a hundred thousand distances; this needs some thousands.
 """
 
 from collections.abc import Sequence

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from waymeet.applications.types import Version
 from waymeet.deployments.candidates import Candidates
-from waymeet.deployments.explaining import explain_at_once, explain_named
+from waymeet.deployments.explaining import expanded, explain_at_once, explain_named
 from waymeet.deployments.finding import CandidateFinder
 from waymeet.deployments.players import located
 from waymeet.deployments.ports import Geography
@@ -182,7 +182,7 @@ class SessionService:
         found = await self._store.read(unit)
         if found is None:
             raise _unknown(session_id)
-        return session_id, found[0]
+        return session_id, None if found[0] is None else expanded(found[0])
 
     async def find(self, organisation: OrganisationId, text: str) -> SeatedSession:
         """A session and its deployment; `Invalid` for a malformed id, `NotFound` once it has vanished."""
