@@ -62,9 +62,18 @@ class Outbox:
 
         return await self.store.write(unit)
 
-    def loop(self, sender: Sender, rules: DeliveryRules = RULES, closing_seconds: float = 2.0) -> WebhookLoop:
+    def loop(
+        self, sender: Sender, rules: DeliveryRules = RULES, closing_seconds: float = 2.0, poll_seconds: float = 5.0
+    ) -> WebhookLoop:
         return WebhookLoop(
-            self.store, self.store.bells, sender, self.clock, self.rng, rules, closing_seconds=closing_seconds
+            self.store,
+            self.store.bells,
+            sender,
+            self.clock,
+            self.rng,
+            rules,
+            closing_seconds=closing_seconds,
+            poll_seconds=poll_seconds,
         )
 
     async def get(self, delivery_id: str) -> Delivery:

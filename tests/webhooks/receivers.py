@@ -39,9 +39,11 @@ async def read_request(reader: asyncio.StreamReader) -> Request:
 async def receiving(answer: bytes | Behaviour, certificates: ssl.SSLContext | None = None) -> AsyncIterator[Receiver]:
     """A receiver that answers every request with these bytes, or does with the connection as it likes."""
     receiver = Receiver()
+    serving: dict[asyncio.Task[None] | None, asyncio.StreamWriter] = {}
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         receiver.connections += 1
+        serving[asyncio.current_task()] = writer
         try:
             while True:
                 receiver.requests.append(await read_request(reader))
@@ -61,6 +63,17 @@ async def receiving(answer: bytes | Behaviour, certificates: ssl.SSLContext | No
         yield receiver
     finally:
         server.close()
+        # None of its connections may outlive the test's event loop. What was accepted last needs a few rounds of that
+        # to have its task.
+        for _ in range(10):
+            await asyncio.sleep(0)
+        for task, writer in serving.items():
+            assert task is not None
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            writer.transport.abort()
+            with contextlib.suppress(OSError):
+                await writer.wait_closed()
 
 
 def status(code: int, body: bytes = b"", headers: str = "") -> bytes:

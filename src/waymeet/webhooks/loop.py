@@ -66,6 +66,7 @@ class WebhookLoop:
         *,
         user_agent: str = "Waymeet",
         closing_seconds: float = CLOSING_SECONDS,
+        poll_seconds: float = POLL_SECONDS,
     ) -> None:
         self._store = store
         self._bells = bells
@@ -75,6 +76,7 @@ class WebhookLoop:
         self._rules = rules
         self._user_agent = user_agent
         self._closing_seconds = closing_seconds
+        self._poll_seconds = poll_seconds
         self._owner = new_hex_token(rng)
         self._attempts: dict[asyncio.Task[None], tuple[Delivery, Lease]] = {}
         self._per_host: Counter[str] = Counter()
@@ -96,7 +98,7 @@ class WebhookLoop:
                     pause = 0.0 if started else await self._pause()
                 except Unavailable as error:
                     _log.warning("webhooks are not sent now: %s", error.message)
-                    pause = POLL_SECONDS
+                    pause = self._poll_seconds
                 if pause > 0:
                     await self._woken_or_after(pause)
         finally:
@@ -258,7 +260,7 @@ class WebhookLoop:
         self._wake.set()
 
     async def _pause(self) -> float:
-        """Seconds until the next delivery is due, `POLL_SECONDS` at most."""
+        """Seconds until the next delivery is due, `poll_seconds` at most."""
         now = self._clock.now()
 
         async def look(tx: OutboxTransaction) -> Instant | None:
@@ -266,7 +268,8 @@ class WebhookLoop:
 
         due = await self._store.read(look)
         # Never quite nothing: with every host at its limit the next thing to happen is the end of an attempt.
-        return POLL_SECONDS if due is None else min(POLL_SECONDS, max(0.01, (due - now) / MICROSECONDS))
+        longest = self._poll_seconds
+        return longest if due is None else min(longest, max(0.01, (due - now) / MICROSECONDS))
 
     async def _woken_or_after(self, seconds: float) -> None:
         try:

@@ -45,8 +45,10 @@ class HttpSender:
         from waymeet.webhooks.network import ForbiddenTarget
 
         try:
+            # Before the time begins: reading the certificates of authorities is not the receiver's fault.
+            receivers = self._connected()
             async with asyncio.timeout(self._timeout_seconds):
-                status_code = await self._connected().post(url, headers, body)
+                status_code = await receivers.post(url, headers, body)
         except TimeoutError:
             return _failed(f"no answer within {self._timeout_seconds:g} s")
         except ForbiddenTarget as error:
