@@ -31,7 +31,7 @@ FIRST_CHILD_STOP_SECONDS = 12.0
 """Nodes get this much of `STOP_SECONDS` to stop their game servers; what remains is the control plane's."""
 KILL_MARGIN_SECONDS = 0.5
 
-EARLIER_CHILDREN_SECONDS = 10.0
+EARLIER_CHILDREN_SECONDS = 30.0
 READY_CHECK_SECONDS = 0.1
 
 GIVE_UP = 78
