@@ -26,7 +26,7 @@ START_SECONDS = 100
 _OPTIONS = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",
-    "max_connections": "200",
+    "max_connections": "400",
     "shared_buffers": "32MB",
     "fsync": "off",
     "synchronous_commit": "on",

@@ -5,11 +5,13 @@ import re
 import sqlite3
 import subprocess
 import sys
+import uuid
 from pathlib import Path
 
 import asyncpg
 import pytest
 
+from tests import postgres
 from tests.polling import GENEROUS_SECONDS
 from waymeet.model.errors import Unavailable
 from waymeet.store import migrate
@@ -53,17 +55,9 @@ def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
         directory = tmp_path / "100%(here)s"
         directory.mkdir()
         return f"sqlite:///{directory / 'waymeet.sqlite3'}"
-    url: str = request.getfixturevalue("postgres_url")
-
-    async def make() -> None:
-        raw = await asyncpg.connect(url)
-        await raw.execute("DROP DATABASE IF EXISTS migrated WITH (FORCE)")
-        await raw.execute("CREATE DATABASE migrated TEMPLATE template0")
-        await raw.close()
-
-    asyncio.run(make())
+    url = postgres.create_database(request.getfixturevalue("postgres_url"), f"migrated_{uuid.uuid4().hex}")
     # Parameters of the URL are for asyncpg, and must reach it through the migration too.
-    return f"{url.rpartition('/')[0]}/migrated?sslmode=disable"
+    return f"{url}?sslmode=disable"
 
 
 def test_up_down_and_up_again(empty_url: str) -> None:

@@ -26,14 +26,15 @@ def assert_unavailable(installation: Installation, method: str, path: str, body:
     assert answer.json()["message"]
 
 
-LOOKS_MISSED = 5
-"""The deployments' loop looks once a second."""
+NODE_LOST_SECONDS = 15
+LOOKS_MISSED = 17
+"""The deployments' loop looks once a second: the outage lasts longer than a node may be away."""
 
 
 @pytest.mark.parametrize("mode", ["fast", "immediate"])
 def test_postgres_stops_and_starts_again(tmp_path: Path, restartable_postgres: RestartablePostgres, mode: str) -> None:
     # A node may be away for less than the outage lasts: it was not away, it could not be heard.
-    settings = "[deployments]\nnode_lost_seconds = 3"
+    settings = f"[deployments]\nnode_lost_seconds = {NODE_LOST_SECONDS}"
     with Installation(tmp_path, settings=settings, database_url=restartable_postgres.url) as installation:
         program = installation.up()
         client = installation.client
