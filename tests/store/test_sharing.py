@@ -36,7 +36,7 @@ class FakeDatabase:
             raise Unavailable("gone")
         if any(value[0] == "refused" for value in values):
             raise ValueError("refused")
-        rows: list[Any] = list(values)
+        rows: list[Any] = [value for value in values if value[0] != "without a row"]
         return rows
 
     async def busy(self) -> tuple[SharedConnection, "asyncio.Task[Row | None]"]:
@@ -87,6 +87,19 @@ async def test_an_outage_is_told_to_everybody_in_line_and_the_next_one_is_served
     assert [type(outcome) for outcome in outcomes] == [Unavailable] * 3
     assert len(database.groups) == 1
     database.outage = False
+    assert await shared.fetch_one(ONE, "later") == ("later",)
+
+
+async def test_a_statement_without_a_row_is_told_to_its_group_and_run_once() -> None:
+    database = FakeDatabase()
+    shared, first = await database.busy()
+    others = all_at_once(shared, "a", "without a row")
+    await settle()
+    database.gate.set()
+    assert await first == ("first",)
+    outcomes = await asyncio.gather(*others, return_exceptions=True)
+    assert [str(outcome) for outcome in outcomes] == ["2 runs gave 1 rows: SELECT $1"] * 2
+    assert len(database.groups) == 2
     assert await shared.fetch_one(ONE, "later") == ("later",)
 
 

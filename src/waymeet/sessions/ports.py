@@ -30,7 +30,7 @@ class SessionRows(LinkedSessionRows, Protocol):
         """
 
     async def find(self, organisation: OrganisationId, session_id: SessionId) -> SeatedSession | None:
-        """A session and its deployment."""
+        """A session and its deployment. A single statement: fit for `SessionStore.read_single`."""
 
     async def explanation(
         self, organisation: OrganisationId, session_id: SessionId
@@ -79,6 +79,9 @@ class SessionStore(Protocol):
         """As `write`, for a unit that makes a single statement and wakes nobody; many of them share one commit."""
 
     async def read(self, unit: Callable[[SessionTransaction], Awaitable[Result]]) -> Result: ...
+
+    async def read_single(self, unit: Callable[[SessionTransaction], Awaitable[Result]]) -> Result:
+        """As `read`, for a unit that makes a single statement with exactly one row; many of them share one round trip."""
 
     async def scan(self, unit: Callable[[SessionTransaction], Awaitable[Result]]) -> Result: ...
 

@@ -191,7 +191,7 @@ class SessionService:
         async def unit(tx: SessionTransaction) -> SeatedSession | None:
             return await tx.sessions.find(organisation, session_id)
 
-        seated = await self._store.read(unit)
+        seated = await self._store.read_single(unit)
         if seated is None:
             raise _unknown(session_id)
         return seated

@@ -91,7 +91,8 @@ class PostgresStore:
         self._url = url
         self._pool_size = pool_size
         self._pool: Connections | None = None
-        self._shared: Transaction | None = None
+        self._shared_writes: Transaction | None = None
+        self._shared_reads: Transaction | None = None
         self._units = 0
         self._idle = asyncio.Event()
         self._idle.set()
@@ -105,7 +106,8 @@ class PostgresStore:
         except _OUTAGES as error:
             raise _unavailable(error) from error
         self._pool = pool
-        self._shared = Transaction(SharedConnection(partial(self._run_many, pool)))
+        self._shared_writes = Transaction(SharedConnection(partial(self._run_many, pool, _in_doubt)))
+        self._shared_reads = Transaction(SharedConnection(partial(self._run_many, pool, _unavailable)))
         self._listener = asyncio.create_task(self._listen(), name="postgres-listener")
 
     async def close(self) -> None:
@@ -115,7 +117,7 @@ class PostgresStore:
             await asyncio.gather(self._listener, return_exceptions=True)
             self._listener = None
         pool, self._pool = self._pool, None
-        self._shared = None
+        self._shared_writes = self._shared_reads = None
         if pool is None:
             return
         try:
@@ -137,7 +139,13 @@ class PostgresStore:
 
         Those that arrive while others are under way share the next round trip and the next commit.
         """
-        shared = self._shared
+        return await self._share(self._shared_writes, unit)
+
+    async def read_single(self, unit: Unit[Result]) -> Result:
+        """As `read`, for a unit that makes a single statement with one row; those that meet share a round trip."""
+        return await self._share(self._shared_reads, unit)
+
+    async def _share(self, shared: Transaction | None, unit: Unit[Result]) -> Result:
         if shared is None:
             raise StoreClosed("the store is not open")
         self._begin_unit()
@@ -196,16 +204,22 @@ class PostgresStore:
         return result
 
     async def _run_many(
-        self, pool: Connections, statement: Statement, values: Sequence[tuple[Value, ...]]
+        self,
+        pool: Connections,
+        told: Callable[[BaseException], Unavailable],
+        statement: Statement,
+        values: Sequence[tuple[Value, ...]],
     ) -> Sequence[Row]:
-        """Run a statement for each of `values`, in one transaction and one round trip."""
+        """Run a statement for each of `values`, in one transaction and one round trip; `told` makes the error of an outage
+        meanwhile.
+        """
 
         async def many(raw: Any) -> Sequence[Row]:
             try:
                 return cast(Sequence[Row], await raw.fetchmany(statement.postgres, values))
             except _OUTAGES as error:
                 raw.terminate()
-                raise _in_doubt(error) from error
+                raise told(error) from error
 
         return await self._with(pool, many)
 

@@ -94,11 +94,18 @@ _SESSION_COLUMNS = ", ".join(
 )
 _SESSION_WIDTH = _SESSION_COLUMNS.count(",") + 1
 _CONTEXT = ", ".join(f"d.{column}" for column in CONTEXT_COLUMNS)
-_SEATED = (
-    f"SELECT {_SESSION_COLUMNS}, {_CONTEXT} FROM session s LEFT JOIN deployment d"
+_SELECT_SEATED = f"SELECT {_SESSION_COLUMNS}, {_CONTEXT}"
+_WITH_DEPLOYMENT = (
+    "LEFT JOIN deployment d"
     " ON d.request_id = s.deployment_id AND s.status IN ('Waiting', 'Ready', 'Terminating', 'Terminated')"
 )
-_FIND = Statement(f"{_SEATED} WHERE s.session_id = $2 AND s.organisation_id = $1")
+_SEATED = f"{_SELECT_SEATED} FROM session s {_WITH_DEPLOYMENT}"
+# On PostgreSQL exactly one row, of nulls when there is no such session, so that many callers can share a round trip.
+_FIND = Statement(
+    f"{_SELECT_SEATED} FROM (SELECT) AS always LEFT JOIN session s ON s.session_id = $1 AND s.organisation_id = $2"
+    f" {_WITH_DEPLOYMENT}",
+    sqlite=f"{_SEATED} WHERE s.session_id = $1 AND s.organisation_id = $2",
+)
 _EXPLANATION = Statement("SELECT explanation FROM session WHERE session_id = $2 AND organisation_id = $1")
 _LOCK_PLAIN = f"SELECT {_SESSION_COLUMNS} FROM session s WHERE s.session_id = $2 AND s.organisation_id = $1"
 _LOCK = Statement(f"{_LOCK_PLAIN} FOR UPDATE", sqlite=_LOCK_PLAIN)
@@ -212,8 +219,8 @@ class SessionRows:
         return seated
 
     async def find(self, organisation: OrganisationId, session_id: SessionId) -> SeatedSession | None:
-        row = await self._connection.fetch_one(_FIND, organisation, session_id)
-        return None if row is None else _seated(row)
+        row = await self._connection.fetch_one(_FIND, session_id, organisation)
+        return None if row is None or row[0] is None else _seated(row)
 
     async def explanation(
         self, organisation: OrganisationId, session_id: SessionId

@@ -23,6 +23,10 @@ RunMany = Callable[[Statement, Sequence[tuple[Value, ...]]], Awaitable[Sequence[
 is gone; other errors mean that one of them was refused."""
 
 
+class _Misaligned(RuntimeError):
+    """A statement without exactly one row: nobody can tell whose rows these are."""
+
+
 @dataclass(slots=True)
 class _Waiting:
     statement: Statement
@@ -83,12 +87,14 @@ class SharedConnection:
             return
         try:
             rows = await self._run_many(group[0].statement, [waiting.values for waiting in group])
+            if len(rows) != len(group):
+                raise _Misaligned(f"{len(group)} runs gave {len(rows)} rows: {group[0].statement.postgres}")
         except Unavailable as error:
             # Whoever waits behind this group would wait as long again.
             _fail((*group, *self._waiting), error)
             self._waiting.clear()
         except Exception as error:
-            if len(group) == 1:
+            if len(group) == 1 or isinstance(error, _Misaligned):
                 _fail(group, error)
                 return
             # One of them was refused and undid the others. Whose mistake it was shows when each goes alone.
