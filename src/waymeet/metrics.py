@@ -1,6 +1,6 @@
 """Numbers about the domains for Prometheus: what there is, by state. `waymeet.http.metrics` counts the requests.
 
-They are read from the store every few seconds by the `Census`, not kept by whoever changes something: so they are right
+They are read from the store by the `Census` when somebody asks, not kept by whoever changes something: so they are right
 after a crash too, and every replica shows the same. Labels are states from closed sets; names of applications or nodes
 are never labels.
 """

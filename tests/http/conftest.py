@@ -4,7 +4,7 @@ import asyncio
 import random
 import socket
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from typing import Any
@@ -74,6 +74,7 @@ def running(
     endpoints: list[Endpoint[Any, Any]] | None = None,
     lifespan: Callable[[], AbstractAsyncContextManager[object]] = nullcontext,
     access_log: bool = False,
+    before_metrics: Callable[[], Awaitable[None]] | None = None,
 ) -> Iterator[Running]:
     """Serves the test table until the block ends."""
     app = create_app(
@@ -87,6 +88,7 @@ def running(
         mounts=mounts,
         lifespan=lifespan,
         registry=CollectorRegistry(),
+        before_metrics=before_metrics,
         access_log=access_log,
         version="9.9",
     )

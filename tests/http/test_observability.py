@@ -55,6 +55,19 @@ class TestMetrics:
             client.get(f"/v1/session/{index}")
         assert counted(client, route=route, method="GET", status="2xx") == before + 3
 
+    def test_numbers_that_take_an_effort_are_made_when_somebody_asks(self) -> None:
+        asked: list[str] = []
+
+        async def make() -> None:
+            asked.append("metrics")
+
+        with running(before_metrics=make) as server, server.client() as client:
+            client.get("/healthz")
+            assert asked == []
+            for _ in range(2):
+                assert client.get("/metrics").status_code == 200
+        assert len(asked) == 2
+
     def test_no_label_comes_from_a_request(self, client: httpx.Client) -> None:
         for index in range(50):
             client.get(f"/v1/made-up/{index}")

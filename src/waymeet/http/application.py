@@ -50,6 +50,7 @@ def create_app(
     mounts: Mapping[str, ASGIApp] | None = None,
     lifespan: Lifespan = nullcontext,
     registry: CollectorRegistry = REGISTRY,
+    before_metrics: Callable[[], Awaitable[None]] | None = None,
     access_log: bool = False,
     version: str = "",
 ) -> "Application":
@@ -59,8 +60,8 @@ def create_app(
     `checks` decide readiness, `notices` are only shown with them. `web_sockets` maps exact paths to functions that take
     the socket before it is accepted. `mounts` maps first segments such as `/dashboard` to applications of their own,
     which get paths unchanged. The context of `lifespan` is entered before the first request and left after the last.
-    `registry` is what `/metrics` shows; the application adds its own numbers to it. `access_log` writes one line for
-    each request.
+    `registry` is what `/metrics` shows; the application adds its own numbers to it. `before_metrics` is awaited each time
+    before it is shown. `access_log` writes one line for each request.
     """
     limits = limits or HttpLimits()
     metrics = RequestMetrics()
@@ -81,7 +82,10 @@ def create_app(
         body_bytes=limits.body_bytes,
         addresses=ClientAddresses(limits.trusted_proxies, limits.forwarding_header),
     )
-    table = [*endpoints, *builtin_endpoints(endpoints, checks or {}, notices or {}, limits, registry, version)]
+    table = [
+        *endpoints,
+        *builtin_endpoints(endpoints, checks or {}, notices or {}, limits, registry, before_metrics, version),
+    ]
     rows: list[Row[Served]] = []
     for endpoint in table:
         served = Served(endpoint, guards, metrics.meter(endpoint.method, endpoint.path))

@@ -1,6 +1,6 @@
 """The endpoints that every Waymeet server has beside the contract's: health, metrics and documentation."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -36,6 +36,7 @@ def builtin_endpoints(
     notices: Mapping[str, Check],
     limits: HttpLimits,
     registry: CollectorRegistry,
+    before_metrics: Callable[[], Awaitable[None]] | None,
     version: str,
 ) -> list[Endpoint[Any, Any]]:
     """`/healthz`, `/readyz`, `/metrics`, `/openapi.json` and `/docs`.
@@ -45,6 +46,8 @@ def builtin_endpoints(
     health = Health(checks, notices, limits.check_seconds)
 
     async def metrics(call: Call[None, None]) -> Document:
+        if before_metrics is not None:
+            await before_metrics()
         return Document(generate_latest(registry), CONTENT_TYPE_LATEST)
 
     alive: Endpoint[Any, Any] = Endpoint(

@@ -1,4 +1,4 @@
-"""Keeps the domain metrics up to date."""
+"""Brings the domain metrics up to date when somebody asks for them."""
 
 import asyncio
 from collections.abc import Mapping
@@ -8,32 +8,65 @@ import structlog
 from waymeet.locations.directory import Directory
 from waymeet.metrics import Counts, DomainMetrics
 from waymeet.model.errors import Unavailable
+from waymeet.model.instant import Clock
 from waymeet.store.postgres import PostgresStore
 from waymeet.store.sqlite import SqliteStore
 from waymeet.store.transaction import Transaction
 
-EVERY_SECONDS = 15.0
-"""Prometheus asks every 15 s or less often by default; counting more often would only cost."""
+EVERY_SECONDS = 10.0
+"""Less than the 15 s after which Prometheus asks again by default."""
+PAUSE_PER_SECOND = 20.0
+"""What is remembered may be millions of rows: counting takes at most a twentieth of one core."""
+PATIENCE_SECONDS = 5.0
+"""For one count; after that whoever asks gets the last numbers. Half of what Prometheus allows for its question."""
 
 _log = structlog.get_logger(__name__)
 
 
 class Census:
-    """Counts everything now and then, on a snapshot and away from the requests."""
+    """Counts everything when it is asked to, on a snapshot and away from the requests. A server that nobody watches does
+    not count.
+    """
 
-    def __init__(self, store: SqliteStore | PostgresStore, directory: Directory, metrics: DomainMetrics) -> None:
+    def __init__(
+        self, store: SqliteStore | PostgresStore, directory: Directory, metrics: DomainMetrics, clock: Clock
+    ) -> None:
         self._store = store
         self._directory = directory
         self._metrics = metrics
+        self._clock = clock
+        self._due = clock.monotonic()
+        self._counting: asyncio.Task[None] | None = None
 
-    async def run(self) -> None:
-        """Count until cancelled. Without a database the last numbers stand."""
-        while True:
-            try:
-                await self.count()
-            except Unavailable as error:
-                _log.warning("the metrics could not be brought up to date", reason=error.message)
-            await asyncio.sleep(EVERY_SECONDS)
+    async def refresh(self) -> None:
+        """Count, unless that was done a moment ago; whoever asks meanwhile waits for the same count.
+
+        Without a database the last numbers stand. Takes at most `PATIENCE_SECONDS`.
+        """
+        if self._counting is None:
+            if self._clock.monotonic() < self._due:
+                return
+            self._counting = asyncio.create_task(self._count_and_pause())
+        await asyncio.wait([self._counting], timeout=PATIENCE_SECONDS)
+
+    async def stop(self) -> None:
+        """Break off a count that is under way."""
+        if self._counting is not None:
+            self._counting.cancel()
+            await asyncio.gather(self._counting, return_exceptions=True)
+
+    async def _count_and_pause(self) -> None:
+        began = self._clock.monotonic()
+        try:
+            await self.count()
+        except Unavailable as error:
+            _log.warning("the metrics could not be brought up to date", reason=error.message)
+        except Exception as error:
+            _log.error("the metrics could not be brought up to date", exc_info=error)
+        finally:
+            ended = self._clock.monotonic()
+            self._due = ended + max(EVERY_SECONDS, PAUSE_PER_SECOND * (ended - began))
+            self._counting = None
 
     async def count(self) -> None:
         """Count once."""

@@ -196,6 +196,7 @@ class ControlPlane:
         beacon_health = BeaconHealth()
         beacon_loop = BeaconLoop(directory, beacon_health, UdpProber(rng), clock)
         domain_metrics = DomainMetrics()
+        self._census = Census(store, directory, domain_metrics, clock)
         beacon_metrics = BeaconMetrics(
             lambda: BeaconCounts(beacon_health.known, beacon_health.listed, beacon_health.delistings)
         )
@@ -219,7 +220,6 @@ class ControlPlane:
                 "webhooks": webhook_loop.run,
                 "beacons": beacon_loop.run,
                 "geography": self._geography_watch.run,
-                "census": Census(store, directory, domain_metrics).run,
             }
         )
         allow_private = settings.webhooks.allow_private_targets
@@ -246,6 +246,7 @@ class ControlPlane:
             web_sockets={"/nodes/connect": NodeDoor(accounts, locations, Observation(store, changes, clock), bells)},
             lifespan=self._lifespan,
             registry=registry,
+            before_metrics=self._census.refresh,
             access_log=settings.log.access,
             version=__version__,
         )
@@ -275,6 +276,7 @@ class ControlPlane:
             yield
         finally:
             await self._tasks.stop()
+            await self._census.stop()
             await self._latencies.close()
             await self._store.close()
 
