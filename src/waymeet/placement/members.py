@@ -39,9 +39,9 @@ def member(point: UnitVector | None, measured: Mapping[int, Latency], sites: Seq
 def shift_ms(point: UnitVector, measured: Mapping[int, Latency], sites: Sequence[UnitVector]) -> float:
     """By how much measurements exceed their estimates: the upper quartile.
 
-    A location that nobody measured has to be clearly better to be preferred to one that was measured, and a few odd routes do
-    not move it (bench/placement.py). Falling short by more than the part that does not grow with distance would be a matter of
-    one route.
+    A location that nobody measured has to be clearly better to be preferred to one that was measured, and a few odd routes
+    do not move it (bench/placement.py). Falling short by more than the part that does not grow with distance would be a
+    matter of one route.
     """
     residuals = sorted(latency.ms - estimated_ms(sites[site], point) for site, latency in measured.items())
     return max(-ACCESS_MS, residuals[(len(residuals) - 1) * 3 // 4])
