@@ -74,6 +74,25 @@ def read_settings(command: "Command", config: Path | None, flags: dict[str, obje
         fail(error.message, 2)
 
 
+def _control_plane_flags(
+    host: str | None,
+    port: int | None,
+    data: Path | None,
+    token: str | None,
+    database_url: str | None,
+    log_level: str | None,
+) -> dict[str, object]:
+    """The flags that `up` and `serve` have in common, as settings."""
+    return {
+        "host": host,
+        "port": port,
+        "data": data,
+        "token": token,
+        "database_url": database_url,
+        "log.level": log_level,
+    }
+
+
 def _show_version(wanted: bool) -> None:
     if wanted:
         typer.echo(f"waymeet {__version__}, Python {sys.version.split()[0]}")
@@ -110,14 +129,7 @@ def up(
     from waymeet.cli.up import InUse, become_supervisor
     from waymeet.settings import Command
 
-    flags: dict[str, object] = {
-        "host": host,
-        "port": port,
-        "data": data,
-        "token": token,
-        "database_url": database_url,
-        "log.level": log_level,
-    }
+    flags = _control_plane_flags(host, port, data, token, database_url, log_level)
     settings = read_settings(Command.UP, config, flags)
     try:
         become_supervisor(settings, sample=sample)
@@ -142,14 +154,7 @@ def serve(
     from waymeet.cli.programs import run_control_plane
     from waymeet.settings import Command
 
-    flags: dict[str, object] = {
-        "host": host,
-        "port": port,
-        "data": data,
-        "token": token,
-        "database_url": database_url,
-        "log.level": log_level,
-    }
+    flags = _control_plane_flags(host, port, data, token, database_url, log_level)
     raise typer.Exit(run_control_plane(read_settings(Command.SERVE, config, flags), sample=sample))
 
 
