@@ -6,7 +6,14 @@ from dataclasses import dataclass, replace
 
 from tests.stores import Store
 from waymeet.accounts.types import Organisation
-from waymeet.applications.types import ApplicationFields, Probe, SessionSettings, Version, VersionFields, VersionSettings
+from waymeet.applications.types import (
+    ApplicationFields,
+    Probe,
+    SessionSettings,
+    Version,
+    VersionFields,
+    VersionSettings,
+)
 from waymeet.deployments.changes import StatusChanges
 from waymeet.deployments.deadlines import Retention
 from waymeet.deployments.finding import CandidateFinder

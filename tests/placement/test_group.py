@@ -55,7 +55,7 @@ def by_looking_at_everything(sites: list[UnitVector], members: list[Member]) -> 
 
 
 class TestSearch:
-    @settings(max_examples=300, deadline=None)
+    @settings(max_examples=120, deadline=None)
     @given(worlds(measured=False) | worlds(measured=True), st.integers(1, 25))
     def test_finds_the_same_as_looking_at_everything(
         self, world: tuple[list[UnitVector], list[Member]], count: int
@@ -65,7 +65,7 @@ class TestSearch:
         assert Group(sites, members).leading(count, range(len(sites)), tie) == everything[:count]
         assert list(Group(sites, members).in_order(range(len(sites)), tie)) == everything
 
-    @settings(max_examples=100, deadline=None)
+    @settings(max_examples=60, deadline=None)
     @given(worlds(measured=True), st.integers(1, 5), st.integers(1, 4))
     def test_among_some_locations_only(
         self, world: tuple[list[UnitVector], list[Member]], count: int, step: int
@@ -75,7 +75,7 @@ class TestSearch:
         expected = [entry for entry in by_looking_at_everything(sites, members) if entry[1] in among]
         assert Group(sites, members).leading(count, among, tie) == expected[:count]
 
-    @settings(max_examples=200, deadline=None)
+    @settings(max_examples=80, deadline=None)
     @given(worlds(measured=False))
     def test_the_quick_answer_is_the_best_or_none(self, world: tuple[list[UnitVector], list[Member]]) -> None:
         sites, members = world
