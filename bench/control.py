@@ -119,16 +119,17 @@ class Server:
                 f"wrk.method = 'POST'\nwrk.headers['Content-Type'] = 'application/json'\nwrk.body = [[{body}]]\n"
             )
             command += ["-s", str(script)]
-        before = self._cpu_seconds()
+        before = self.cpu_seconds()
         output = subprocess.run([*command, f"{self.url}{path}"], capture_output=True, text=True, check=True).stdout
-        used = self._cpu_seconds() - before
+        used = self.cpu_seconds() - before
         if "Non-2xx" in output or "Socket errors" in output:
             raise SystemExit(f"{self.name} {path}: {output}")
         requests = int(output.split(" requests in")[0].split()[-1])
         rate = float(output.split("Requests/sec:")[1].split()[0])
         return Slice(rate, requests / used)
 
-    def _cpu_seconds(self) -> float:
+    def cpu_seconds(self) -> float:
+        """What the server's process has used so far."""
         # In nanoseconds, thread by thread; /proc/<pid>/stat counts in ticks of 10 ms, which is coarse for a slice.
         threads = Path(f"/proc/{self.process.pid}/task").glob("*/schedstat")
         return sum(int(thread.read_text().split()[0]) for thread in threads) / 1e9
@@ -248,7 +249,7 @@ def ratios(name: str, server: Server, session: str, rounds: int, seconds: int, r
             slice_.per_cpu_second / static.per_cpu_second
             for slice_, static in zip(slices, found["static"], strict=True)
         ]
-        of_static = f"rate {_spread(shares)}, cpu {_spread(cpu_shares)}"
+        of_static = f"rate {spread(shares)}, cpu {spread(cpu_shares)}"
         print(f"{name:9} {kind:13} {rate:8.0f}/s {cpu:8.0f}/cpu-s   of static: {of_static}")
 
 
@@ -263,10 +264,11 @@ def compare(
         other = big[0].measure(seconds, big[1], big[2])
         by_rate.append(one.rate / other.rate)
         by_cpu.append(one.per_cpu_second / other.per_cpu_second)
-    print(f"{title}: time x {_spread(by_rate)}, cpu x {_spread(by_cpu)}")
+    print(f"{title}: time x {spread(by_rate)}, cpu x {spread(by_cpu)}")
 
 
-def _spread(values: Sequence[float]) -> str:
+def spread(values: Sequence[float]) -> str:
+    """Median and quartiles."""
     low, middle, high = statistics.quantiles(values, n=4)
     return f"{middle:.2f} ({low:.2f}-{high:.2f})"
 

@@ -142,7 +142,7 @@ def test_a_second_place(download: Download, server: FileServer) -> None:
 
 
 def test_no_place_has_it(download: Download) -> None:
-    with pytest.raises(SourceUnavailable, match="404 for /file.*404 for /mirror"):
+    with pytest.raises(SourceUnavailable, match=r"404 for /file.*404 for /mirror"):
         download("/file", "/mirror")
 
 

@@ -48,7 +48,7 @@ def test_not_the_same(one: str, other: str) -> None:
 
 
 ACCENTS = st.sampled_from(["\u0300", "\u0301", "\u0302", "\u0303", "\u0308", "\u030a", "\u030c", "\u0327", "\u0328"])
-LATIN = st.text(st.characters(min_codepoint=0x41, max_codepoint=0x24F, categories=("L",)), min_size=1, max_size=30)
+LATIN = st.text(st.characters(min_codepoint=0x41, max_codepoint=0x24F, categories=["L"]), min_size=1, max_size=30)
 
 
 @given(st.text(max_size=60))

@@ -136,6 +136,20 @@ class TestHealth:
             missing[0] = None
             assert client.get("/readyz").json() == {"ready": True, "checks": dict.fromkeys(checks, "ok")}
 
+    def test_a_notice_is_told_and_does_not_decide(self) -> None:
+        async def fine() -> str | None:
+            return None
+
+        async def old() -> str | None:
+            return "the data is old"
+
+        with running(checks={"store": fine}, notices={"geo": old}) as server, server.client(None) as client:
+            told = client.get("/readyz")
+            assert (told.status_code, told.json()) == (
+                200,
+                {"ready": True, "checks": {"store": "ok", "geo": "the data is old"}},
+            )
+
 
 @pytest.fixture
 def restored_logs() -> Iterator[None]:

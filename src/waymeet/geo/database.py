@@ -65,6 +65,11 @@ class GeoDatabase:
         damaged = tuple(f"{path} is damaged inside; replace it" for path in sorted(self._damaged))
         return GeoState(self._state.files, self._state.problems + damaged)
 
+    @property
+    def edition(self) -> object:
+        """Another object whenever answers may have changed: for who remembers them."""
+        return self._state
+
     def refresh(self) -> bool:
         """Open what is new or has changed; whether there was anything. Costs one look at each file when there was not.
 

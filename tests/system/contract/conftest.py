@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests import postgres
+from tests.geo.mmdb import LONDON, TOKYO, database
 from tests.gate import Gate
 from tests.polling import eventually
 from tests.system.contract.hooks import Hooks, receiving_hooks
@@ -33,13 +34,27 @@ _PLACES = {
         """,
 }
 
+_NEW_YORK = {"country_code": "US", "city": "New York", "latitude": 40.7128, "longitude": -74.006}
+PLACES_OF_PLAYERS = {
+    "81.2.69.0/24": LONDON,
+    "216.160.83.0/24": _NEW_YORK,
+    "89.160.20.0/24": TOKYO,
+    "2001:218::/32": TOKYO,
+    # A file may say what it likes: answers tell no place of private addresses all the same.
+    "10.0.0.0/8": LONDON,
+}
+"""What the servers know of addresses. Nothing of those that the other tests' players have."""
+
 
 @contextmanager
 def _server(directory: Path, database_url: str = "") -> Iterator[Server]:
     game = Path(__file__).with_name("game.py")
+    geo = directory / "geo.mmdb"
+    geo.write_bytes(database(PLACES_OF_PLAYERS))
     installation = Installation(
         directory,
-        settings=f'[programs."test/game"]\ncommand = ["{{python}}", "{game}"]\n'
+        settings=f'[geo]\ndatabase = ["{geo}"]\n'
+        f'[programs."test/game"]\ncommand = ["{{python}}", "{game}"]\n'
         f'[programs."test/filled"]\ncommand = ["{{python}}", "{game}", "tag={{tag}}", "{{port:game}}", "{{address}}"]\n',
         # Each on an address of its own: by what is handed out one sees where a server runs.
         nodes=[

@@ -4,20 +4,26 @@ from ipaddress import IPv6Address
 from socket import AF_INET, inet_pton
 from typing import Annotated, Any, Protocol
 
-from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec import UNSET, Meta, Struct, UnsetType, json
 
 from waymeet.geo.countries import CONTINENTS, COUNTRIES
 from waymeet.geo.records import IpPlace
-from waymeet.http.call import Call
+from waymeet.http.call import Call, Document
 from waymeet.http.endpoint import Endpoint
 from waymeet.http.errors import invalid_input
 
 HIGHEST_LOOKUPS = 20
+HIGHEST_RECENT = 8192
+JSON = "application/json"
 _LONGEST_SHOWN = 64
 
 
 class Geography(Protocol):
     """What the installed geo data knows."""
+
+    @property
+    def edition(self) -> object:
+        """Another object whenever answers may have changed."""
 
     def lookup(self, ip: str) -> IpPlace | None:
         """The place of an address in canonical text; costs microseconds, never raises."""
@@ -59,33 +65,81 @@ _CONTINENT_BODIES = {code: CodeAndName(code, continent.name) for code, continent
 _COUNTRY_BODIES = {code: CodeAndName(code, country.name) for code, country in COUNTRIES.items()}
 
 
+_encode = json.Encoder().encode
+
+
+class RecentAnswers:
+    """Encoded answers by the address as it was written: the players of now are asked about again and again.
+
+    Keeps between one and two times `HIGHEST_RECENT` of them: whatever was not asked for while that many others were is
+    forgotten.
+    """
+
+    def __init__(self) -> None:
+        self._young: dict[str, bytes] = {}
+        self._old: dict[str, bytes] = {}
+
+    def __len__(self) -> int:
+        return len(self._young) + len(self._old)
+
+    def find(self, text: str) -> bytes | None:
+        """The answer, if it is remembered."""
+        found = self._young.get(text)
+        if found is None and (found := self._old.get(text)) is not None:
+            self.keep(text, found)
+        return found
+
+    def keep(self, text: str, answer: bytes) -> None:
+        """Remember an answer."""
+        if len(self._young) >= HIGHEST_RECENT:
+            self._old, self._young = self._young, {}
+        self._young[text] = answer
+
+
 class IpLookupEndpoints:
     """The three calls."""
 
     def __init__(self, geography: Geography) -> None:
-        self._lookup = geography.lookup
+        self._geography = geography
+        self._edition = geography.edition
+        self._recent = RecentAnswers()
 
     async def read_own_address(self, call: Call[None, None]) -> OwnAddress:
         """As this server sees it; behind a reverse proxy, as far as trusted ones vouch for it."""
         return OwnAddress(call.client_address)
 
-    async def look_up_address(self, call: Call[None, None]) -> IpEntry:
-        return self._entry(call.path["ip"], "ip")
+    async def look_up_address(self, call: Call[None, None]) -> Document:
+        self._forget_what_has_changed()
+        return Document(self._entry(call.path["ip"], "ip"), JSON)
 
-    async def look_up_addresses(self, call: Call[IpList, None]) -> IpEntries:
+    async def look_up_addresses(self, call: Call[IpList, None]) -> Document:
         """All or nothing: one address that is none refuses the call."""
-        return IpEntries([self._entry(text, "addresses", index) for index, text in enumerate(call.body.addresses)])
+        self._forget_what_has_changed()
+        entries = [self._entry(text, "addresses", index) for index, text in enumerate(call.body.addresses)]
+        return Document(b'{"addresses":[%b]}' % b",".join(entries), JSON)
 
-    def _entry(self, text: str, path: str, index: int | None = None) -> IpEntry:
+    def _forget_what_has_changed(self) -> None:
+        if self._geography.edition is not self._edition:
+            self._edition = self._geography.edition
+            self._recent = RecentAnswers()
+
+    def _entry(self, text: str, path: str, index: int | None = None) -> bytes:
+        known = self._recent.find(text)
+        if known is None:
+            known = _encode(self._described(text, path if index is None else f"{path}.{index}"))
+            self._recent.keep(text, known)
+        return known
+
+    def _described(self, text: str, path: str) -> IpEntry:
         try:
             packed = inet_pton(AF_INET, text)
         except (OSError, ValueError):
-            return self._unusual_entry(text, path if index is None else f"{path}.{index}")
+            return self._unusual(text, path)
         if _is_special_ipv4(packed):
             return IpEntry("IPv4", text)
         return IpEntry("IPv4", text, self._location(text))
 
-    def _unusual_entry(self, text: str, path: str) -> IpEntry:
+    def _unusual(self, text: str, path: str) -> IpEntry:
         """IPv6, in any of its spellings; one that stands for an IPv4 address is that address."""
         try:
             # A zone means something on one machine only.
@@ -95,14 +149,14 @@ class IpLookupEndpoints:
         except ValueError:
             raise invalid_input({path: f"'{text[:_LONGEST_SHOWN]}' is not an IPv4 or IPv6 address"}) from None
         if address.ipv4_mapped is not None:
-            return self._entry(str(address.ipv4_mapped), path)
+            return self._described(str(address.ipv4_mapped), path)
         canonical = str(address)
         if _is_special_ipv6(address):
             return IpEntry("IPv6", canonical)
         return IpEntry("IPv6", canonical, self._location(canonical))
 
     def _location(self, ip: str) -> IpLocation | UnsetType:
-        place = self._lookup(ip)
+        place = self._geography.lookup(ip)
         if place is None:
             return UNSET
         continent, country, latitude, longitude = place
