@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.latencies.world import PATIENT, LatencyWorld
+from tests.latencies.world import PATIENT, LatencyWorld, PlayedNode
 from tests.polling import eventually_async
 from tests.stores import Store
 from tests.world import ORGANISATION
@@ -18,6 +18,15 @@ pytestmark = pytest.mark.anyio
 
 ANNE, BERT = "8.8.8.8", "1.1.1.1"
 LONG = "É" * 240
+
+
+async def heard(node: PlayedNode) -> None:
+    """Wait until the node was asked, once."""
+
+    async def so() -> bool:
+        return len(node.questions) == 1
+
+    await eventually_async(so)
 
 
 async def test_every_site_is_asked_once_and_what_it_says_is_kept(world: LatencyWorld) -> None:
@@ -104,7 +113,7 @@ async def test_a_node_that_does_not_answer_leaves_only_its_own_site_unmeasured(w
         return await world.measure(ANNE, service=impatient) == [{"Near": 20.0}]
 
     await eventually_async(measured)
-    assert len(dead.questions) == 1
+    await heard(dead)
     # Meanwhile everybody goes on without waiting for what is being asked already, and nothing is asked twice.
     assert await world.measure(ANNE, service=impatient) == [{"Near": 20.0}]
     assert len(dead.questions) == 1
@@ -153,7 +162,10 @@ async def test_what_is_being_asked_is_not_asked_again(world: LatencyWorld) -> No
 async def test_an_answer_that_comes_late_serves_the_next_group(world: LatencyWorld) -> None:
     node = await world.node("near")
     node.samples = {ANNE: (20.0,)}
+    node.mute = True
     assert await world.measure(ANNE, service=world.with_rules(replace(PATIENT, wait_seconds=0.0))) == [{}]
+    await heard(node)
+    await world.locations.record_answer(node.answer(node.questions[0]))
 
     async def known() -> bool:
         return await world.known(ANNE) == {"Near": 20.0}
@@ -203,10 +215,10 @@ async def test_another_replica_hears_of_it(world: LatencyWorld, postgres_databas
         node.samples = {ANNE: (20.0,)}
         assert await world.measure(ANNE) == [{"Near": 20.0}]
 
-        async def heard() -> bool:
+        async def told() -> bool:
             return await other.known(ANNE) == {"Near": 20.0}
 
-        await eventually_async(heard)
+        await eventually_async(told)
         with other.no_reads():
             assert await other.known(ANNE) == {"Near": 20.0}
             assert (await other.service.known([ANNE], ORGANISATION))[0]
