@@ -2,10 +2,11 @@
 
 import asyncio
 import random
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
+from tests.polling import eventually_async
 from tests.stores import Store
 from tests.world import ORGANISATION, HandClock, place
 from waymeet.accounts.types import Organisation
@@ -19,6 +20,7 @@ from waymeet.model.latency import ProbeResult
 from waymeet.model.node_messages import PROTOCOL, Answer, Hello, Question, QuestionKind, Role
 from waymeet.store.transaction import Transaction
 
+Result = TypeVar("Result")
 RIVAL = OrganisationId("rival")
 PATIENT = LatencyRules(wait_seconds=20.0)
 """Far longer than any answer takes: what ends the waiting is the answers."""
@@ -140,12 +142,20 @@ class LatencyWorld:
         (found,) = await self.service.known([address], organisation)
         return {site.split("|")[0]: latency.ms for site, latency in found.items()}
 
-    @contextmanager
-    def no_reads(self) -> Iterator[None]:
-        """Nothing in here may ask the store."""
-        before = self.counting.reads
-        yield
-        assert self.counting.reads == before
+    async def from_memory(self, call: Callable[[], Awaitable[Result]]) -> Result:
+        """What a call returns, once it has done so without reading the store.
+
+        Bells of PostgreSQL arrive when they do, and each makes it look again: but there comes an end to that.
+        """
+        found: list[Result] = []
+
+        async def so() -> bool:
+            before = self.counting.reads
+            found[:] = [await call()]
+            return self.counting.reads == before
+
+        await eventually_async(so)
+        return found[0]
 
     async def close(self) -> None:
         self._silence()
