@@ -171,7 +171,7 @@ class LocationService:
                     rung.update(open_)
                 heard.clear()
                 asked, rung = rung & open_.keys(), set()
-                if answers := await self._store.write(take):
+                if asked and (answers := await self._store.write(take)):
                     yield [(open_.pop(answer.id), answer) for answer in answers]
         finally:
             silence()
