@@ -17,6 +17,7 @@ PATH = "/v1/locations/beacons"
 
 def test_every_node_has_one_that_answers(studio: Studio) -> None:
     answer = eventually(lambda: found if (found := studio.api.get(PATH))["count"] == 3 else None)
+    assert answer is not None
     assert_fits(answer, BEACONS)
     assert sorted(beacon["location"]["city"] for beacon in answer["locations"]) == ["Frankfurt", "Montreal", "Paris"]
     for beacon in answer["locations"]:
