@@ -3,8 +3,9 @@
     python bench/lookup.py [--rounds 12] [--seconds 1]
 
 One `waymeet serve` with the installed geo data (`waymeet geo update`), pinned to one core; `wrk` (Debian: apt-get install
-wrk) on the other one. Fresh requests ask for other addresses each time, drawn over all of IPv4, so that no answer is remembered;
-repeated ones for a few addresses again and again, as a game's backend does. The kinds of calls take turns in shuffled slices; `rate` and `cpu` as in `bench/control.py`.
+wrk) on the other one. Fresh requests ask for other addresses each time, drawn over all of IPv4, so that no answer is
+remembered; repeated ones for a thousand addresses again and again, as a game's backend does. The kinds of calls take turns
+in shuffled slices; `rate` and `cpu` as in `bench/control.py`.
 
 - `one`      GET /v1/ip/{ip}/lookup, fresh and repeated       (goal: 70 % of static)
 - `twenty`   POST /v1/ips/lookup with 20, fresh and repeated  (goal: 35 % of static)
