@@ -45,6 +45,7 @@ class Namespace:
 
     def __init__(self, name: str) -> None:
         self.name = name
+        command("ip")
         self._holder = subprocess.Popen(
             [command("unshare"), "--net", sys.executable, "-c", _HOLD],
             stdin=subprocess.PIPE,
@@ -58,7 +59,11 @@ class Namespace:
         self.path = f"/proc/{self._holder.pid}/ns/net"
         self.within = (command("nsenter"), f"--net={self.path}", "--")
         self._inside = ThreadPoolExecutor(1, initializer=enter, initargs=(self.path,))
-        self.ip("link", "set", "lo", "up")
+        try:
+            self.ip("link", "set", "lo", "up")
+        except Impossible:
+            self.close()
+            raise
 
     @property
     def holder(self) -> int:
