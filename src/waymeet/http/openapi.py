@@ -31,6 +31,13 @@ _NOTES = {
     500: "An internal error; the message names the request id.",
     503: "Not possible right now; safe to retry after `Retry-After` seconds.",
 }
+_CREDITS: Mapping[str, Schema] = {
+    "IP lookup": {
+        "description": "Places of addresses, unless this server reads data of its own, under CC BY 4.0:",
+        "externalDocs": {"description": "IP Geolocation by DB-IP", "url": "https://db-ip.com"},
+    }
+}
+"""Whom answers are owed to, by tag: the data's licence asks for this wherever people may see results."""
 _RETRY_AFTER = {"Retry-After": {"description": "Whole seconds.", "schema": {"type": "integer", "minimum": 1}}}
 
 
@@ -55,7 +62,9 @@ def openapi_document(endpoints: Sequence[Endpoint[Any, Any]], version: str) -> S
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "servers": [{"url": "/"}],
-        "tags": [{"name": tag} for tag in dict.fromkeys(endpoint.tag for endpoint in documented)],
+        "tags": [
+            {"name": tag, **_CREDITS.get(tag, {})} for tag in dict.fromkeys(endpoint.tag for endpoint in documented)
+        ],
         "paths": paths,
         "components": {
             "schemas": schemas.components,

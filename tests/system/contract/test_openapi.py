@@ -18,6 +18,9 @@ OPERATIONS = """
     2.7   DELETE /v1/session/{session_id}/users                           200 400 401 404
     2.8   GET    /v1/sessions                                             200 400 401
     2.9   POST   /v1/sessions/bulk-stop                                   200 400 401 500
+    2.10  GET    /v1/ip                                                   200 401
+    2.11  GET    /v1/ip/{ip}/lookup                                       200 400 401 500
+    2.12  POST   /v1/ips/lookup                                           200 400 401 500
     2.14  GET    /v1/locations/beacons                                    200 401 500
     3.1   POST   /v1/app                                                  200 400 401 409 500
     3.1   GET    /v1/app/{app}                                            200 400 401 404 500
@@ -116,6 +119,13 @@ def test_page_needs_nothing_from_elsewhere(server: Server) -> None:
     assert re.findall(r"""(?:src|href)=["'](?!#|data:|/[^/])[^"']*""", page.text) == []
     assert "default-src 'none'" in page.headers["content-security-policy"]
     assert "connect-src 'self'" in page.headers["content-security-policy"]
+
+
+def test_the_source_of_places_is_named(document: Any) -> None:
+    """The licence of the geo data wants a link where its results are shown; the page shows each tag's."""
+    (tag,) = (tag for tag in document["tags"] if tag["name"] == "IP lookup")
+    assert "CC BY 4.0" in tag["description"]
+    assert tag["externalDocs"] == {"description": "IP Geolocation by DB-IP", "url": "https://db-ip.com"}
 
 
 def test_document_and_health_need_no_key(server: Server) -> None:
