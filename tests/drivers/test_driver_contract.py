@@ -248,7 +248,12 @@ async def test_a_forgotten_server_is_gone_for_good(backend: ProcessBackend, driv
 async def test_logs_and_readings_of_a_running_server(driver: Driver) -> None:
     await driver.start(SPEC)
     await ready(driver)
-    assert "echo: answering on UDP" in (await driver.logs(SPEC.key)).text
+
+    async def printed() -> bool:
+        # It says so after it has bound its ports, which is when it counts as ready.
+        return "echo: answering on UDP" in (await driver.logs(SPEC.key)).text
+
+    await eventually_async(printed)
 
     async def several() -> bool:
         return len(await driver.readings(SPEC.key)) >= 3

@@ -89,6 +89,16 @@ def wait_for_status(client: Client, request_id: str, status: DeploymentStatus) -
     return found[-1]
 
 
+def wait_for_output(client: Client, request_id: str, text: str) -> str:
+    """What the deployment's server has printed, once that contains `text`: it may be ready a moment earlier."""
+
+    def printed() -> str:
+        logs = client.deployments.container_logs(request_id).logs
+        return logs if text in logs else ""
+
+    return eventually(printed)
+
+
 def running_deployments(client: Client) -> list[Deployment]:
     """The status of every deployment that has not ended, each read by itself."""
     return [client.deployments.get(summary.request_id) for summary in client.deployments.each()]

@@ -4,7 +4,7 @@ import random
 import time
 
 from tests.polling import eventually
-from tests.system.games import deployment_of, register, seat
+from tests.system.games import deployment_of, register, seat, wait_for_output
 from tests.system.installation import Installation, node_table
 from tests.system.watching import Background, Census
 from waymeet.client import DeploymentStatus
@@ -45,7 +45,7 @@ def test_every_server_starts_exactly_once(installation: Installation) -> None:
         deployment = client.deployments.get(request_id)
         assert deployment.status == DeploymentStatus.READY
         assert deployment.sockets_usage == 1
-        assert client.deployments.container_logs(request_id).logs.count("answering on UDP") == 1
+        assert wait_for_output(client, request_id, "answering on UDP").count("answering on UDP") == 1
     # It was started without --stop-servers: its end says nothing about the servers'.
     node.stop()
     assert set(installation.game_servers()) == deployments

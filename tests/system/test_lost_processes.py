@@ -3,7 +3,7 @@
 import pytest
 
 from tests.polling import eventually
-from tests.system.games import deployment_of, play, register, wait_for_status
+from tests.system.games import deployment_of, play, register, wait_for_output, wait_for_status
 from tests.system.installation import Installation
 from tests.system.players import address_of, is_answered
 from tests.system.processes import Role
@@ -28,7 +28,7 @@ def test_servers_outlive_everything_above_them_and_are_found_again(installation:
     assert found.status == SessionStatus.READY
     assert installation.client.deployments.get(deployment_of(session)).status == DeploymentStatus.READY
     # It is cared for again, not only there: what it prints can be asked for.
-    assert "answering on UDP" in installation.client.deployments.container_logs(deployment_of(session)).logs
+    wait_for_output(installation.client, deployment_of(session), "answering on UDP")
     assert is_answered(*address_of(found))
 
     assert following.stop() == 0
@@ -67,6 +67,7 @@ def test_game_server_that_is_not_restarted(installation: Installation) -> None:
     installation.up()
     register(installation.client)
     session = play(installation.client)
+    wait_for_output(installation.client, deployment_of(session), "answering on UDP")
     assert installation.only(Role.GAME_SERVER).kill()
     deployment = wait_for_status(installation.client, deployment_of(session), DeploymentStatus.ERROR)
     logs = installation.client.deployments.container_logs(deployment.request_id)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.polling import eventually
-from tests.system.games import deployment_of, play, register, running_deployments, seat
+from tests.system.games import deployment_of, play, register, running_deployments, seat, wait_for_output
 from tests.system.installation import Installation, node_table
 from tests.system.players import address_of, is_answered
 from waymeet.client import Client
@@ -42,7 +42,7 @@ def test_sessions_made_at_either_reach_the_node(replicas: Replicas) -> None:
     assert is_answered(*address_of(session))
     request_id = deployment_of(session)
     # Questions travel to the replica that holds the node's socket, and the answers back.
-    assert "answering on UDP" in replicas.b.deployments.container_logs(request_id).logs
+    wait_for_output(replicas.b, request_id, "answering on UDP")
     assert eventually(lambda: replicas.b.deployments.metrics(request_id).mem.datasets)
     # A change made at one shows at the other.
     assert replicas.a.sessions.get(session.session_id).deployment == session.deployment

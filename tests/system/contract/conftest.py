@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests import postgres
-from tests.geo.mmdb import LONDON, TOKYO, database
 from tests.gate import Gate
+from tests.geo.mmdb import LONDON, TOKYO, database
 from tests.polling import eventually
 from tests.system.contract.hooks import Hooks, receiving_hooks
 from tests.system.contract.owned import Owned

@@ -581,7 +581,9 @@ class TestLogs:
     def test_text_and_lines(self, studio: Studio) -> None:
         request_id = studio.run(studio.game())["request_id"]
         path = f"/v1/deployment/{request_id}/container-logs"
-        found = studio.api.get(path)
+        # Printed before it was ready, but its keeper may not have read it by then.
+        found = eventually(lambda: got if len((got := studio.api.get(path))["logs"].splitlines()) >= 2 else None)
+        assert found is not None
         assert_fits(found, LOGS)
         assert found["logs"].splitlines()[:2] == ["the game begins", '"quoted" and ünïcode']
         assert (found["encoding"], found["crash_logs"], found["crash_data"], found["logs_link"]) == (
