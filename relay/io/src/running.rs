@@ -1,0 +1,266 @@
+//! What the control side holds.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::mpsc::{channel, Receiver, RecvTimeoutError, Sender};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use mio::{Poll, Waker};
+use relay_core::{Change, Port, Refusal, Replacement, SessionStatistics, SessionToken, Totals, WantedSession};
+
+use crate::counters::IoCounters;
+use crate::job::Job;
+use crate::settings::{Settings, StartError};
+use crate::sockets::{self, worker_of, SocketFacts};
+use crate::worker::{Place, Worker, WAKE};
+
+/// A relay at work. May be used from several threads at once. Stops when it is dropped.
+///
+/// Everything that asks the workers takes a `patience`: a worker answers between two batches of datagrams, so that an answer that
+/// does not come means that a thread was not given time to run, or has died. A change that was not answered in time may still be made.
+pub struct RunningRelay {
+    workers: Vec<Hold>,
+    facts: Vec<SocketFacts>,
+}
+
+/// One worker, from outside.
+struct Hold {
+    jobs: Sender<Job>,
+    waker: Waker,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// What happened altogether.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Statistics {
+    /// In the core.
+    pub totals: Totals,
+    /// At the sockets.
+    pub io: IoCounters,
+}
+
+/// A change that was not made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// The session that it was about.
+    pub session: SessionToken,
+    /// Why.
+    pub refusal: Refusal,
+}
+
+/// Why there is no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ControlError {
+    /// Patience ran out.
+    TimedOut,
+    /// A worker has ended: the relay was stopped, or a thread died.
+    Ended,
+}
+
+impl fmt::Display for ControlError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            ControlError::TimedOut => "the relay did not answer in time; try again",
+            ControlError::Ended => "the relay has stopped; start it again",
+        })
+    }
+}
+
+impl std::error::Error for ControlError {}
+
+impl RunningRelay {
+    /// Binds and starts. When this returns, the ports are open, and every peer is told Checking until the first `replace`.
+    ///
+    /// `secret` is a random number that nobody outside may know.
+    pub fn start(settings: &Settings, secret: u64) -> Result<RunningRelay, StartError> {
+        let (pairs, facts) = sockets::open(settings)?;
+        let mut relay = RunningRelay {
+            workers: Vec::new(),
+            facts,
+        };
+        let workers = pairs.len();
+        for (number, pair) in pairs.into_iter().enumerate() {
+            let poll = Poll::new()?;
+            let waker = Waker::new(poll.registry(), WAKE)?;
+            let (jobs, received_jobs) = channel();
+            let place = Place { number, workers };
+            let worker = Worker::new(settings, secret, place, pair, poll, received_jobs)?;
+            let settings = settings.clone();
+            let thread = thread::Builder::new()
+                .name(format!("relay-{number}"))
+                .spawn(move || worker.run(&settings))?;
+            relay.workers.push(Hold {
+                jobs,
+                waker,
+                thread: Some(thread),
+            });
+        }
+        Ok(relay)
+    }
+
+    /// Where hosts and clients find it.
+    pub fn address(&self, port: Port) -> SocketAddr {
+        self.facts
+            .iter()
+            .find(|fact| fact.port == port)
+            .expect("a relay has both ports")
+            .address
+    }
+
+    /// What became of each socket, notably of the buffers that were asked for.
+    pub fn sockets(&self) -> &[SocketFacts] {
+        &self.facts
+    }
+
+    /// Whether all workers are at work. None ends by itself unless there is a mistake in it.
+    pub fn is_running(&self) -> bool {
+        self.workers
+            .iter()
+            .all(|worker| worker.thread.as_ref().is_some_and(|thread| !thread.is_finished()))
+    }
+
+    /// Makes changes, in their order. When this returns, datagrams are judged by them. Returns those that were refused.
+    pub fn apply(&self, changes: Vec<Change>, patience: Duration) -> Result<Vec<Refused>, ControlError> {
+        let parts = self.share(changes, Change::session);
+        self.gather_refused(parts, patience, |changes, answer| Job::Apply {
+            changes,
+            done: 0,
+            refused: Vec::new(),
+            answer,
+        })
+    }
+
+    /// Makes these sessions, and no others, exist. What exists already keeps its connections. Returns those that were refused.
+    pub fn replace(&self, wanted: Vec<WantedSession>, patience: Duration) -> Result<Vec<Refused>, ControlError> {
+        let parts = self.share(wanted, |session| session.token);
+        self.gather_refused(parts, patience, |wanted, answer| Job::Replace {
+            replacement: Box::new(Replacement::new(wanted)),
+            answer,
+        })
+    }
+
+    /// What happened altogether, since the start.
+    pub fn statistics(&self, patience: Duration) -> Result<Statistics, ControlError> {
+        let answers = self.ask_all(|answer| Job::Totals { answer })?;
+        let mut statistics = Statistics::default();
+        each(answers, patience, |(totals, io)| {
+            statistics.totals.merge(&totals);
+            statistics.io.merge(&io);
+        })?;
+        Ok(statistics)
+    }
+
+    /// All sessions as they are now, in no order.
+    pub fn sessions(&self, patience: Duration) -> Result<Vec<SessionStatistics>, ControlError> {
+        let answers = self.ask_all(|answer| Job::Sessions { cursor: 0, answer })?;
+        let mut sessions = Vec::new();
+        each(answers, patience, |part| sessions.extend(part))?;
+        Ok(sessions)
+    }
+
+    /// One session as it is now; `None`: the relay does not have it.
+    pub fn session(&self, token: SessionToken, patience: Duration) -> Result<Option<SessionStatistics>, ControlError> {
+        let worker = &self.workers[worker_of(token.get(), self.workers.len())];
+        let answers = worker.ask(|answer| Job::Session { token, answer })?;
+        let mut found = None;
+        each(vec![answers], patience, |session| found = session)?;
+        Ok(found.map(|session| *session))
+    }
+
+    /// The sessions that nobody has used for so long that they should be deleted.
+    pub fn idle_sessions(&self, patience: Duration) -> Result<Vec<SessionToken>, ControlError> {
+        let answers = self.ask_all(|answer| Job::Idle { cursor: 0, answer })?;
+        let mut sessions = Vec::new();
+        each(answers, patience, |part| sessions.extend(part))?;
+        Ok(sessions)
+    }
+
+    /// From now on, or no longer: pings are answered with Error, because the relay is about to go away. Traffic still flows.
+    pub fn set_draining(&self, draining: bool, patience: Duration) -> Result<(), ControlError> {
+        let answers = self.ask_all(|answer| Job::Draining { draining, answer })?;
+        each(answers, patience, |()| {})
+    }
+
+    /// Ends all workers and closes the ports. Repeating it does nothing.
+    pub fn stop(&mut self) {
+        for worker in &self.workers {
+            // A worker that has ended needs no telling.
+            let _ = worker.jobs.send(Job::Stop);
+            let _ = worker.waker.wake();
+        }
+        for worker in &mut self.workers {
+            if let Some(thread) = worker.thread.take() {
+                let _ = thread.join();
+            }
+        }
+    }
+
+    /// What concerns each worker's sessions.
+    fn share<T>(&self, all: Vec<T>, session: impl Fn(&T) -> SessionToken) -> Vec<Vec<T>> {
+        let mut parts: Vec<Vec<T>> = self.workers.iter().map(|_| Vec::new()).collect();
+        for one in all {
+            let worker = worker_of(session(&one).get(), parts.len());
+            parts[worker].push(one);
+        }
+        parts
+    }
+
+    fn gather_refused<T>(
+        &self,
+        parts: Vec<Vec<T>>,
+        patience: Duration,
+        job: impl Fn(Vec<T>, Sender<Vec<(SessionToken, Refusal)>>) -> Job,
+    ) -> Result<Vec<Refused>, ControlError> {
+        let mut answers = Vec::new();
+        for (worker, part) in self.workers.iter().zip(parts) {
+            answers.push(worker.ask(|answer| job(part, answer))?);
+        }
+        let mut refused = Vec::new();
+        each(answers, patience, |part| {
+            refused.extend(part.into_iter().map(|(session, refusal)| Refused { session, refusal }));
+        })?;
+        Ok(refused)
+    }
+
+    fn ask_all<T>(&self, job: impl Fn(Sender<T>) -> Job) -> Result<Vec<Receiver<T>>, ControlError> {
+        self.workers.iter().map(|worker| worker.ask(&job)).collect()
+    }
+}
+
+impl Drop for RunningRelay {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+impl Hold {
+    fn ask<T>(&self, job: impl FnOnce(Sender<T>) -> Job) -> Result<Receiver<T>, ControlError> {
+        let (answer, answers) = channel();
+        self.jobs.send(job(answer)).map_err(|_| ControlError::Ended)?;
+        self.waker.wake().map_err(|_| ControlError::Ended)?;
+        Ok(answers)
+    }
+}
+
+/// Takes every answer of every worker, until each has let go of its end of the channel.
+///
+/// A worker that dies lets go as well, so that one answer at least is asked of each.
+fn each<T>(answers: Vec<Receiver<T>>, patience: Duration, mut take: impl FnMut(T)) -> Result<(), ControlError> {
+    let started = Instant::now();
+    for answers in answers {
+        let mut answered = false;
+        loop {
+            match answers.recv_timeout(patience.saturating_sub(started.elapsed())) {
+                Ok(answer) => {
+                    answered = true;
+                    take(answer);
+                }
+                Err(RecvTimeoutError::Timeout) => return Err(ControlError::TimedOut),
+                Err(RecvTimeoutError::Disconnected) if answered => break,
+                Err(RecvTimeoutError::Disconnected) => return Err(ControlError::Ended),
+            }
+        }
+    }
+    Ok(())
+}

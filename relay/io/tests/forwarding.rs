@@ -1,0 +1,155 @@
+//! Datagrams between hosts and clients, in every way that the relay has of moving them.
+
+mod loopback;
+
+use std::net::UdpSocket;
+
+use loopback::*;
+use relay_core::{DropReason, Port};
+use relay_io::{RunningRelay, Settings};
+
+#[test]
+fn a_game_is_played() {
+    for (kind, settings) in every_kind() {
+        println!("{kind}");
+        let relay = start(&settings, &[1, 2, 3, 4, 5, 6]);
+        for session in 1..=6 {
+            let host = Peer::new(&relay, Port::Server, session, HOST);
+            let alice = Peer::new(&relay, Port::Client, session, A);
+            let bob = Peer::new(&relay, Port::Client, session, B);
+            assert_eq!(host.ping(), 2);
+            // Alice speaks first and pings later, Bob the other way round.
+            alice.send(b"hello");
+            assert_eq!(host.hear_from(), (1, b"hello".to_vec()));
+            assert_eq!(bob.ping(), 2);
+            bob.send(&[9; 1187]);
+            assert_eq!(host.hear_from(), (2, vec![9; 1187]));
+            for number in 0..100_u8 {
+                host.send_to(1, &[number; 50]);
+                host.send_to(2, &[number; 1187]);
+                assert_eq!(alice.hear_data(), [number; 50]);
+                assert_eq!(bob.hear_data(), [number; 1187]);
+            }
+            assert_eq!(alice.ping(), 2);
+        }
+        let statistics = relay.statistics(PATIENCE).unwrap();
+        assert_eq!((statistics.totals.sessions, statistics.totals.users), (6, 18));
+        assert_eq!(
+            (statistics.totals.to_hosts.packets, statistics.totals.to_clients.packets),
+            (12, 1200)
+        );
+        assert_eq!(statistics.totals.drops.total(), 0);
+        let mut sessions = relay.sessions(PATIENCE).unwrap();
+        sessions.sort_by_key(|session| session.token);
+        assert_eq!(
+            sessions.iter().map(|session| session.token.get()).collect::<Vec<_>>(),
+            [1, 2, 3, 4, 5, 6]
+        );
+        assert!(sessions
+            .iter()
+            .all(|session| session.has_host && session.clients == 2 && !session.idle));
+        assert!(sessions
+            .iter()
+            .all(|session| session.counters.to_clients.packets == 200));
+    }
+}
+
+#[test]
+fn bursts_keep_their_order_and_their_content() {
+    for (kind, settings) in every_kind() {
+        println!("{kind}");
+        let relay = start(&settings, &[7]);
+        let host = Peer::new(&relay, Port::Server, 7, HOST);
+        let alice = Peer::new(&relay, Port::Client, 7, A);
+        assert_eq!((host.ping(), alice.ping()), (2, 2));
+        for burst in 0..20_u8 {
+            // Some alike, some not, so that runs begin and end.
+            let payloads: Vec<_> = (0..60_u8)
+                .map(|number| vec![number ^ burst; 40 + usize::from(number / 7 % 3)])
+                .collect();
+            payloads.iter().for_each(|payload| alice.send(payload));
+            payloads
+                .iter()
+                .for_each(|payload| assert_eq!(host.hear_from(), (1, payload.clone())));
+            payloads.iter().for_each(|payload| host.send_to(1, payload));
+            payloads
+                .iter()
+                .for_each(|payload| assert_eq!(alice.hear_data(), *payload));
+        }
+    }
+}
+
+#[test]
+fn rubbish_is_counted_and_harms_nobody() {
+    for (kind, settings) in every_kind() {
+        println!("{kind}");
+        let relay = start(&settings, &[7]);
+        let alice = Peer::new(&relay, Port::Client, 7, A);
+        let stranger = Peer::new(&relay, Port::Client, 7, 999);
+        for length in [0, 1, 2, 8, 1201, 1500, 2047, 2048, 2049, 9000, 65_507] {
+            alice.socket.send(&vec![1; length]).unwrap();
+            assert_eq!(alice.ping(), 2, "after {length} bytes");
+        }
+        assert_eq!(stranger.ping(), 3);
+        eventually("everything is counted", || {
+            let drops = relay.statistics(PATIENCE).unwrap().totals.drops;
+            drops.of(DropReason::TooShort) == 4
+                && drops.of(DropReason::TooLong) == 7
+                && drops.of(DropReason::UnknownUser) == 1
+        });
+    }
+}
+
+#[test]
+fn players_of_both_families_meet_on_one_relay() {
+    let settings = Settings {
+        address: "::".parse().unwrap(),
+        ..settings()
+    };
+    if UdpSocket::bind("[::1]:0").is_err() {
+        return println!("this machine has no IPv6");
+    }
+    let relay = RunningRelay::start(&settings, 42).unwrap();
+    relay.replace(vec![session(7)], PATIENCE).unwrap();
+    let at = |ip: &str, port| format!("{ip}:{}", relay.address(port).port()).parse().unwrap();
+    let host = Peer::at(at("[::1]", Port::Server), 7, HOST);
+    let alice = Peer::at(at("127.0.0.1", Port::Client), 7, A);
+    assert_eq!((host.ping(), alice.ping()), (2, 2));
+    alice.send(b"four");
+    assert_eq!(host.hear_from(), (1, b"four".to_vec()));
+    host.send_to(1, b"six");
+    assert_eq!(alice.hear_data(), b"six");
+}
+
+#[test]
+fn a_player_is_followed_to_a_new_address() {
+    let relay = start(&settings(), &[7]);
+    let host = Peer::new(&relay, Port::Server, 7, HOST);
+    assert_eq!(host.ping(), 2);
+    for _ in 0..5 {
+        let alice = Peer::new(&relay, Port::Client, 7, A);
+        alice.send(b"here");
+        assert_eq!(host.hear_from(), (1, b"here".to_vec()));
+        host.send_to(1, b"there");
+        assert_eq!(alice.hear_data(), b"there");
+    }
+}
+
+#[test]
+fn a_peer_whose_port_is_closed_does_not_disturb_the_others() {
+    for (kind, settings) in every_kind() {
+        println!("{kind}");
+        let relay = start(&settings, &[7]);
+        let host = Peer::new(&relay, Port::Server, 7, HOST);
+        let bob = Peer::new(&relay, Port::Client, 7, B);
+        assert_eq!(host.ping(), 2);
+        let alice = Peer::new(&relay, Port::Client, 7, A);
+        assert_eq!((alice.ping(), bob.ping()), (2, 2));
+        drop(alice);
+        for number in 0..50 {
+            host.send_to(1, b"nobody");
+            host.send_to(2, &[number]);
+            assert_eq!(bob.hear_data(), [number]);
+        }
+    }
+}
