@@ -1,5 +1,6 @@
 """Probing on loopback: whoever is there answers, by one way or another."""
 
+import errno
 import random
 import socket
 from collections.abc import AsyncIterator, Iterator
@@ -134,6 +135,24 @@ async def test_what_is_beyond_the_rate_is_left_out(closed_port: int) -> None:
     async with opened(rules, icmp=False, clock=ManualClock()) as prober:
         results = await prober.probe([f"127.0.1.{number}" for number in range(1, 40)])
     assert len(results) == 3
+
+
+async def test_a_machine_without_ipv6_finds_nobody_there_and_goes_on(
+    closed_port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make = socket.socket
+
+    def ipv4_only(family: int, *how: int) -> socket.socket:
+        if family == socket.AF_INET6:
+            raise OSError(errno.EAFNOSUPPORT, "Address family not supported by protocol")
+        return make(family, *how)
+
+    monkeypatch.setattr("waymeet.node.probing.tcp.socket.socket", ipv4_only)
+    rules = replace(PATIENT, tcp_ports=(closed_port,))
+    async with opened(rules, icmp=False) as prober:
+        there, nowhere = await prober.probe(["127.0.0.1", "::1"])
+    assert len(there.samples_ms) == 1
+    assert nowhere.samples_ms == ()
 
 
 async def test_one_who_may_nothing_is_not_able() -> None:

@@ -9,8 +9,9 @@ from random import Random
 
 from waymeet.model.instant import Clock
 from waymeet.model.latency import ProbeResult
-from waymeet.model.networks import Address
+from waymeet.model.networks import Address, is_public
 from waymeet.node.probing.icmp import Echoes, family_of, open_icmp
+from waymeet.node.probing.impostors import Connect, Impostors
 from waymeet.node.probing.limits import ProbeLimits
 from waymeet.node.probing.targets import target
 from waymeet.node.probing.tcp import connect_ms
@@ -43,9 +44,11 @@ class ProbeRules:
 class Prober:
     """Measures round-trip times from this machine. `open` it in the event loop that is to use it."""
 
-    def __init__(self, rules: ProbeRules, clock: Clock, rng: Random) -> None:
+    def __init__(self, rules: ProbeRules, clock: Clock, rng: Random, connect: Connect = connect_ms) -> None:
         self._rules = rules
         self._clock = clock
+        self._connect_ms = connect
+        self._impostors = Impostors(connect, rules.tcp_ports, clock)
         self._rng = rng
         self._limits = ProbeLimits(at_once=AT_ONCE, per_second=rules.per_second)
         self._echoes: dict[socket.AddressFamily, Echoes] = {}
@@ -58,6 +61,7 @@ class Prober:
             if opened is not None:
                 echoes = self._echoes[family] = Echoes(*opened, self._clock, self._rng)
                 loop.add_reader(echoes.socket, echoes.on_readable)
+        self._impostors.begin()
 
     @property
     def able(self) -> bool:
@@ -74,6 +78,7 @@ class Prober:
 
     def close(self) -> None:
         """Close the sockets. Repeatable."""
+        self._impostors.close()
         loop = asyncio.get_running_loop()
         for echoes in self._echoes.values():
             loop.remove_reader(echoes.socket)
@@ -84,6 +89,9 @@ class Prober:
         address = target(text, allow_private=self._rules.allow_private)
         if address is None or not self._limits.admit(address, self._clock.monotonic()):
             return None
+        public = is_public(address)
+        if public:
+            self._impostors.begin()
         try:
             echoed: list[float] = []
             connected: list[float] = []
@@ -92,6 +100,8 @@ class Prober:
                     await self._ask(address, echoed, connected)
             except TimeoutError:
                 pass  # What came by now is what there is.
+            if public and self._impostors.answer_for(address):
+                connected.clear()
             # Never both in one result: a connection takes the other side longer than an echo.
             return ProbeResult(text, tuple(echoed or connected))
         finally:
@@ -146,7 +156,8 @@ class Prober:
 
     async def _connect(self, address: Address, samples: list[float]) -> None:
         """One connection to each port, until all have an answer; or, after the first, until no other is to be expected."""
-        connecting = [asyncio.create_task(connect_ms(address, port, self._clock)) for port in self._rules.tcp_ports]
+        ports = self._rules.tcp_ports
+        connecting = [asyncio.ensure_future(self._connect_ms(address, port, self._clock)) for port in ports]
         timeout = None
         try:
             for next_one in asyncio.as_completed(connecting):

@@ -17,7 +17,11 @@ async def connect_ms(address: Address, port: int, clock: Clock) -> float | None:
     Waits as long as the kernel does: put a time limit around it. Nothing is sent on the connection, which is reset at once,
     so that neither side has to remember it.
     """
-    with socket.socket(family_of(address), socket.SOCK_STREAM | socket.SOCK_NONBLOCK) as opened:
+    try:
+        opened = socket.socket(family_of(address), socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+    except OSError:
+        return None  # This machine does without IPv6, or has no more files to open.
+    with opened:
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
         began = clock.monotonic()
         try:
