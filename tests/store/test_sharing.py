@@ -1,7 +1,7 @@
 """Statements that share a commit: together where they can be, and each with its own outcome."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -27,15 +27,21 @@ class FakeDatabase:
         self.gate = asyncio.Event()
         self.entered = asyncio.Event()
         self.outage = False
+        self.outage_after: int | None = None
+        """After so many groups the database is gone."""
+        self.on_refusal: Callable[[], object] = bool
 
     async def run_many(self, statement: Statement, values: Sequence[tuple[Value, ...]]) -> Sequence[Row]:
         self.groups.append((statement, [value[0] for value in values]))
         self.entered.set()
         await self.gate.wait()
-        if self.outage:
+        if self.outage or (self.outage_after is not None and len(self.groups) > self.outage_after):
             raise Unavailable("gone")
         if any(value[0] == "refused" for value in values):
+            self.on_refusal()
             raise ValueError("refused")
+        if any(value[0] == "interrupted" for value in values):
+            raise asyncio.CancelledError
         rows: list[Any] = [value for value in values if value[0] != "without a row"]
         return rows
 
@@ -74,6 +80,53 @@ async def test_one_that_is_refused_hurts_nobody_else() -> None:
     database.gate.set()
     outcomes = await asyncio.gather(*others, return_exceptions=True)
     assert [outcomes[0], type(outcomes[1]), outcomes[2]] == [("a",), ValueError, ("c",)]
+
+
+async def test_those_whose_group_was_refused_do_not_each_wait_for_a_database_that_is_gone() -> None:
+    database = FakeDatabase()
+    shared, _first = await database.busy()
+    others = all_at_once(shared, "a", "refused", "c", "d")
+    await settle()
+    database.outage_after = 3  # The first one, the group that is refused, and "a" alone.
+    database.gate.set()
+    outcomes = await asyncio.gather(*others, return_exceptions=True)
+    assert [outcomes[0], *map(type, outcomes[1:])] == [("a",), Unavailable, Unavailable, Unavailable]
+    assert [values for _, values in database.groups[1:]] == [["a", "refused", "c", "d"], ["a"], ["refused"]]
+
+
+async def test_who_leaves_while_his_group_is_refused_is_left_out() -> None:
+    database = FakeDatabase()
+    shared, _first = await database.busy()
+    refused, gone, stays = all_at_once(shared, "refused", "gone", "stays")
+    database.on_refusal = gone.cancel
+    await settle()
+    database.gate.set()
+    outcomes = await asyncio.gather(refused, gone, stays, return_exceptions=True)
+    assert [type(outcome) for outcome in outcomes] == [ValueError, asyncio.CancelledError, tuple]
+    assert ["gone"] not in [values for _, values in database.groups]
+
+
+async def test_interrupted_work_is_told_to_those_whose_group_was_refused() -> None:
+    database = FakeDatabase()
+    shared, first = await database.busy()
+    others = all_at_once(shared, "a", "interrupted", "refused")
+    await settle()
+    database.gate.set()
+    outcomes = await asyncio.gather(first, *others, return_exceptions=True)
+    assert [outcomes[0], outcomes[1], *map(type, outcomes[2:])] == [("first",), ("a",), Unavailable, Unavailable]
+    assert await shared.fetch_one(ONE, "later") == ("later",)
+
+
+async def test_only_what_was_sent_is_in_doubt_after_an_outage() -> None:
+    database = FakeDatabase()
+    shared, first = await database.busy()
+    (waiting,) = all_at_once(shared, "a")
+    await settle()
+    database.outage = True
+    database.gate.set()
+    outcomes = await asyncio.gather(first, waiting, return_exceptions=True)
+    assert str(outcomes[0]) == "gone"
+    assert "nothing was changed" in str(outcomes[1])
 
 
 async def test_an_outage_is_told_to_everybody_in_line_and_the_next_one_is_served() -> None:

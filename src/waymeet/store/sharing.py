@@ -7,7 +7,7 @@ did, as if they were sent one by one.
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from waymeet.model.errors import Unavailable
@@ -32,6 +32,8 @@ class _Waiting:
     statement: Statement
     values: tuple[Value, ...]
     row: asyncio.Future[Row]
+    alone: bool = False
+    """Whether it goes by itself: its group was refused, and whose mistake that was is yet to be seen."""
 
 
 class SharedConnection:
@@ -74,9 +76,10 @@ class SharedConnection:
         """Those at the head of the line that make the same statement and still have somebody waiting for them."""
         group: list[_Waiting] = []
         while self._waiting and len(group) < STATEMENTS_PER_COMMIT:
-            if self._waiting[0].row.done():
+            first = self._waiting[0]
+            if first.row.done():
                 self._waiting.popleft()
-            elif not group or self._waiting[0].statement is group[0].statement:
+            elif not group or _may_share(group[0], first):
                 group.append(self._waiting.popleft())
             else:
                 break
@@ -90,16 +93,19 @@ class SharedConnection:
             if len(rows) != len(group):
                 raise _Misaligned(f"{len(group)} runs gave {len(rows)} rows: {group[0].statement.postgres}")
         except Unavailable as error:
-            # Whoever waits behind this group would wait as long again.
-            _fail((*group, *self._waiting), error)
+            _fail(group, error)
+            # Whoever waits behind this group would wait as long again. Theirs has not been sent, so nothing is in doubt.
+            _fail(self._waiting, Unavailable("the database cannot be used now; nothing was changed, try again shortly"))
             self._waiting.clear()
         except Exception as error:
             if len(group) == 1 or isinstance(error, _Misaligned):
                 _fail(group, error)
                 return
-            # One of them was refused and undid the others. Whose mistake it was shows when each goes alone.
+            # One of them was refused and undid the others. They go again at once, each alone, but in the line like all
+            # others: should the database be gone by then, none of them waits for it by itself.
             for waiting in group:
-                await self._run([waiting])
+                waiting.alone = True
+            self._waiting.extendleft(reversed(group))
         except BaseException as error:
             _fail((*group, *self._waiting), Unavailable(f"the work was interrupted: {type(error).__name__}"))
             self._waiting.clear()
@@ -110,7 +116,11 @@ class SharedConnection:
                     waiting.row.set_result(row)
 
 
-def _fail(group: Sequence[_Waiting], error: Exception) -> None:
+def _may_share(one: _Waiting, other: _Waiting) -> bool:
+    return one.statement is other.statement and not (one.alone or other.alone)
+
+
+def _fail(group: Iterable[_Waiting], error: Exception) -> None:
     for waiting in group:
         if not waiting.row.done():
             waiting.row.set_exception(error)
