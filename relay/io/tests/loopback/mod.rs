@@ -41,7 +41,7 @@ pub fn settings() -> Settings {
 pub fn every_kind() -> Vec<(String, Settings)> {
     let mut kinds = Vec::new();
     for (batching, bundling) in [(false, false), (true, false), (true, true)] {
-        for workers in if cfg!(target_os = "linux") { vec![1, 3] } else { vec![1] } {
+        for workers in if cfg!(target_os = "linux") { vec![1, 4] } else { vec![1] } {
             let name = format!("batching {batching}, bundling {bundling}, workers {workers}");
             kinds.push((
                 name,
@@ -75,8 +75,9 @@ pub fn session(token: u32) -> WantedSession {
     }
 }
 
+/// The token of the session that tests call by this number: as random ones would be, spread over all workers.
 pub fn session_token(number: u32) -> SessionToken {
-    SessionToken::new(number).unwrap()
+    SessionToken::new(number.wrapping_mul(0x9e37_79b1)).unwrap()
 }
 
 pub fn user_token(number: u32) -> UserToken {
@@ -107,7 +108,11 @@ impl Peer {
         let socket = UdpSocket::bind(any).unwrap();
         socket.connect(relay).unwrap();
         socket.set_read_timeout(Some(PATIENCE)).unwrap();
-        Peer { socket, session, user }
+        Peer {
+            socket,
+            session: session_token(session).get(),
+            user,
+        }
     }
 
     pub fn header(&self, kind: u8) -> Vec<u8> {
