@@ -92,18 +92,18 @@ class Choice:
         self.limits = limits
         self.range_ms = range_ms
         """How much more than the best location to start a server a running one may cost; 0: any amount."""
-
-    @cached_property
-    def best(self) -> Sequence[int]:
+        self.best = self._best()
         """The location of least cost, and those that are as good; none when nothing is allowed.
 
         All of them are near enough to prefer their running servers to starting one anywhere.
         """
+
+    def _best(self) -> Sequence[int]:
         candidates, limits = self.candidates, self.limits
         if not candidates.filtered:
             group = candidates.group
             site = group.best() if group.members else candidates.fleet.roomiest
-            if site is not None and (limits == NO_LIMITS or self._is_plainly_best(group.worst_ms(site))):
+            if site is not None and (limits is NO_LIMITS or self._is_plainly_best(group.worst_ms(site))):
                 return (site,)
         ordered = candidates.in_order(candidates.sites, limits.highest_ms)
         first = next(ordered, None)

@@ -48,26 +48,27 @@ class CandidateFinder:
         players = located(players, self._geography)
         if centre is not None:
             return Candidates(fleet, [Member(unit_vector(centre))], filters, players=players, counted=(CENTRE,))
+        estimated = _candidates(fleet, players, filters, [_NOTHING] * len(players))
         if not measured or not players or len(fleet.sites) < 2:
-            return _candidates(fleet, players, filters, [{}] * len(players))
+            return estimated
         addresses = [player.ip for player in players]
-        if probe:
-            sites = self._probing(_candidates(fleet, players, filters, [{}] * len(players)))
-            if len(sites) > 1:
-                by_key = await self._latencies.measured(addresses, [fleet.sites[site] for site in sites], organisation)
-                return _candidates(fleet, players, filters, by_key)
-        return _candidates(fleet, players, filters, await self._latencies.known(addresses, organisation))
+        sites = _probing(estimated) if probe and len(fleet.probing) > 1 else ()
+        if len(sites) > 1:
+            known = await self._latencies.measured(addresses, [fleet.sites[site] for site in sites], organisation)
+        else:
+            known = await self._latencies.known(addresses, organisation)
+        return _candidates(fleet, players, filters, known) if any(known) else estimated
 
-    def _probing(self, estimated: Candidates) -> Sequence[int]:
-        """The locations worth measuring, nearest first; fewer than two are no choice."""
-        able = [
-            site
-            for site in estimated.sites
-            if any(node.connected and node.profile.probes for node in estimated.nodes_at(site))
-        ]
-        if len(able) < 2:
-            return ()
-        return [site for _, site in estimated.group.leading(PROBING_SITES, able, estimated.tie)]
+
+_NOTHING: Mapping[str, Latency] = {}
+
+
+def _probing(estimated: Candidates) -> Sequence[int]:
+    """The locations worth measuring, nearest first; fewer than two are no choice."""
+    able = [site for site in estimated.sites if site in estimated.fleet.probing]
+    if len(able) < 2:
+        return ()
+    return [site for _, site in estimated.group.leading(PROBING_SITES, able, estimated.tie)]
 
 
 def _candidates(
@@ -77,7 +78,7 @@ def _candidates(
     counted: list[str] = []
     positions, vectors = fleet.positions, fleet.vectors
     for player, by_key in zip(players, measured, strict=True):
-        at: Mapping[int, Latency] = NOTHING_MEASURED
+        at = NOTHING_MEASURED
         if by_key:
             # Measurements outlive locations that were given up.
             at = {positions[key]: latency for key, latency in by_key.items() if key in positions}

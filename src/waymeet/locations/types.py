@@ -135,6 +135,15 @@ class Fleet:
         return {site.nodes[0].profile.location: position for position, site in enumerate(self.sites)}
 
     @cached_property
+    def probing(self) -> frozenset[int]:
+        """The positions of the sites that have a connected node that can probe."""
+        return frozenset(
+            position
+            for position, site in enumerate(self.sites)
+            if any(node.connected and node.profile.probes for node in site.nodes)
+        )
+
+    @cached_property
     def roomiest(self) -> int | None:
         """The position of the site of the node with most room, then the first by name: where nobody's place is known."""
         best = min(self.nodes, key=lambda node: (-node.room, node.name), default=None)

@@ -1,7 +1,6 @@
 """What every location costs a group, and which cost least."""
 
 from collections.abc import Callable, Iterator, Sequence
-from functools import cached_property
 from itertools import groupby
 from math import fsum
 from operator import itemgetter
@@ -31,35 +30,29 @@ class Group:
         points: dict[UnitVector, None] = {}
         self._measured: list[Member] = []
         for each in members:
-            if each.measured or each.shift_ms:
+            point, shift, measured = each
+            if measured or shift:
                 self._measured.append(each)
             else:
-                points[each.point] = None
+                points[point] = None
         self._estimated = list(points)
         """Where the players are of whom nothing was measured, those at the same point once."""
+        self._few = not self._measured and 0 < len(points) <= FEW
+        self._distances: list[float] | None = None
 
-    @cached_property
-    def _farness(self) -> list[float] | None:
-        """How far every location is from the player farthest from it, as negative scalar products; only for few players
-        of whom nothing was measured.
-        """
-        if self._measured or not 0 < len(self._estimated) <= FEW:
-            return None
-        (x, y, z), *others = self._estimated
-        products = [x * px + y * py + z * pz for px, py, pz in self._sites]
-        for x, y, z in others:
-            products = [
-                min(before, x * px + y * py + z * pz)
-                for before, (px, py, pz) in zip(products, self._sites, strict=True)
-            ]
-        return [-product for product in products]
+    def _farness(self) -> list[float]:
+        """How far every location is from the player farthest from it, as negative scalar products; for `_few` players."""
+        if self._distances is None:
+            self._distances = [-product for product in _lowest_products(self._estimated, self._sites)]
+        return self._distances
 
     def best(self) -> int | None:
         """The one best of all locations, where that is seen at a glance; `None`: ask for it `in_order`."""
-        if self._farness is None:
+        if not self._few:
             return None
-        least = min(self._farness)
-        return self._farness.index(least) if self._farness.count(least) == 1 else None
+        farness = self._farness()
+        least = min(farness)
+        return farness.index(least) if farness.count(least) == 1 else None
 
     def worst_ms(self, site: int) -> float:
         """The cost of the worst-served player there; 0 for a group of which nobody counts."""
@@ -104,8 +97,8 @@ class Group:
         """
         if not self.members:
             return self._by_mean([(0.0, site) for site in among], count, tie)
-        if self._farness is not None:
-            farness = self._farness  # of all locations, in their order, which is that of a full `among` too
+        if self._few:
+            farness = self._farness()  # of all locations, in their order, which is that of a full `among` too
             values = farness if len(among) == len(farness) else [farness[site] for site in among]
             limit = sorted(values)[min(count, len(values)) - 1] + SLACK if values else 0.0
             found = [(ms_at(-value), site) for value, site in zip(values, among, strict=True) if value <= limit]
@@ -175,10 +168,7 @@ class _ByCloseness:
 
     def bounds(self, sites: Sequence[int]) -> list[float]:
         vectors = [self._sites[site] for site in sites]
-        bounds = [-1.0 - SLACK] * len(sites)
-        for x, y, z in _extremes(self._players):
-            bounds = list(map(max, bounds, [-(px * x + py * y + pz * z) for px, py, pz in vectors]))
-        return bounds
+        return [-product for product in _lowest_products(_extremes(self._players), vectors)]
 
 
 class _ByTime:
@@ -213,9 +203,12 @@ class _ByTime:
 
     def bounds(self, sites: Sequence[int]) -> list[float]:
         vectors = [self._sites[site] for site in sites]
+        if self._estimated:
+            return [ms_at(product) for product in _lowest_products(_extremes(self._estimated), vectors)]
         bounds = [0.0] * len(sites)
-        for player in self._outlying():
-            (x, y, z), shift, measured = player
+        by_point = {each.point: each for each in self._measured}
+        for point in _extremes(list(by_point)):
+            (x, y, z), shift, measured = by_point[point]
             costs = [shift + ms_at(x * px + y * py + z * pz) for px, py, pz in vectors]
             for position, site in enumerate(sites):
                 if site in measured:
@@ -223,11 +216,14 @@ class _ByTime:
             bounds = list(map(max, bounds, costs))
         return bounds
 
-    def _outlying(self) -> list[Member]:
-        if self._estimated:
-            return [Member(point) for point in _extremes(self._estimated)]
-        by_point = {each.point: each for each in self._measured}
-        return [by_point[point] for point in _extremes(list(by_point))]
+
+def _lowest_products(players: Sequence[UnitVector], places: Sequence[UnitVector]) -> list[float]:
+    """For each place the scalar product with the player farthest from it; there has to be one."""
+    (x, y, z), *others = players
+    lowest = [x * px + y * py + z * pz for px, py, pz in places]
+    for x, y, z in others:
+        lowest = list(map(min, lowest, [x * px + y * py + z * pz for px, py, pz in places]))
+    return lowest
 
 
 def _farthest(players: Sequence[UnitVector], place: UnitVector) -> tuple[float, UnitVector]:

@@ -74,7 +74,8 @@ class SessionService:
         candidates = await self._finder.find(
             organisation, request.players, wish.location, wish.filters, measured=measured
         )
-        request = replace(request, players=candidates.players)
+        if candidates.players is not request.players:
+            request = replace(request, players=candidates.players)
 
         session = await self._seat_quickly(organisation, request, candidates)
         if session is not None:
