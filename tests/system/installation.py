@@ -242,7 +242,12 @@ class Installation:
 
 
 def node_table(name: str, address: str = "127.0.0.1", *, capacity: int = 20, more: str = "") -> str:
-    """A `[[nodes]]` table. `more` is TOML that is added to it. All nodes of an installation share its ports."""
+    """A `[[nodes]]` table. `more` is TOML that is added to it. All nodes of an installation share its ports.
+
+    Nodes measure nobody unless `more` says otherwise: tests name players of the real internet, and send it nothing.
+    """
+    probe = "" if "probe" in more else "probe = { enabled = false }\n"
     return (
-        f'[[nodes]]\nname = "{name}"\naddress = "{address}"\ncapacity = {capacity}\nports = "{_GAME_PORTS}"\n{more}\n'
+        f'[[nodes]]\nname = "{name}"\naddress = "{address}"\ncapacity = {capacity}\nports = "{_GAME_PORTS}"\n'
+        f"{probe}{more}\n"
     )
