@@ -24,11 +24,23 @@ def server() -> Iterator[FakeServer]:
 
 
 class Script:
-    """A server where all goes well until players are seated. `leave` answers the deletion of the application."""
+    """A server where all goes well until players are seated. `leave` answers the deletion of the application, `session`
+    and `placement` what is asked of the session.
+    """
 
-    def __init__(self, seat: Callable[[], Scripted] | None = None, *, leave: Scripted | None = None) -> None:
+    def __init__(
+        self,
+        seat: Callable[[], Scripted] | None = None,
+        *,
+        leave: Scripted | None = None,
+        session: Scripted | None = None,
+        placement: Scripted | None = None,
+    ) -> None:
         self._seat = seat or (lambda: Scripted(422, {"message": "no capacity"}))
         self._leave = leave or Scripted(200, {})
+        failed = {"session_id": "4be09c1d77a2-S", "status": "Error", "error": "image not found"}
+        self._session = session or Scripted(200, failed)
+        self._placement = placement or Scripted(404, {"message": "unknown path"})
 
     def __call__(self, asked: Asked) -> Scripted:
         match asked.method, asked.path:
@@ -43,7 +55,9 @@ class Script:
             case "POST", "/v1/session":
                 return self._seat()
             case "GET", "/v1/session/4be09c1d77a2-S":
-                return Scripted(200, {"session_id": "4be09c1d77a2-S", "status": "Error", "error": "image not found"})
+                return self._session
+            case "GET", "/v1/session/4be09c1d77a2-S/placement":
+                return self._placement
             case "GET", "/v1/deployments":
                 return Scripted(200, {"data": [{"request_id": "57f84a8e1298"}]})
             case "GET", "/v1/status/57f84a8e1298":
@@ -82,6 +96,47 @@ def test_a_session_that_fails_is_explained_and_deleted(server: FakeServer) -> No
     assert "image not found" in text
     assert "waymeet/echo" in text
     assert deleted(server) == ["/v1/session/4be09c1d77a2-S", "/v1/stop/57f84a8e1298", "/v1/app/demo-abc123"]
+
+
+def seated_in_montreal(placement: Scripted) -> Script:
+    """A story in which the first party is seated, on a server without a port to play on."""
+    deployment = {"request_id": "57f84a8e1298", "status": "Status.READY", "ready": True, "location": PLACE}
+    session = {"session_id": "4be09c1d77a2-S", "status": "Ready", "ready": True, "linked": True}
+    return Script(
+        lambda: Scripted(200, {"session_id": "4be09c1d77a2-S"}),
+        session=Scripted(200, session | {"deployment": deployment}),
+        placement=placement,
+    )
+
+
+def test_tells_why_the_group_is_where_it_is(server: FakeServer) -> None:
+    toronto = {"location": PLACE | {"city": "Toronto"}, "worst_ms": 9.5, "passed_over": "no room there"}
+    cost = {"ip": "198.51.100.1", "ms": 17.25, "origin": "measured", "uncertainty_ms": 1.0}
+    montreal = {"location": PLACE, "chosen": True, "worst_ms": 17.25, "costs": [cost]}
+    server.decide = seated_in_montreal(
+        Scripted(200, {"rule": "capacity", "reason": "The best that had room.", "ranking": [toronto, montreal]})
+    )
+    _, text = tell(server)
+    assert "The best that had room." in text
+    assert "Toronto: 9.5 ms at worst" in text and "not taken: no room there" in text
+    assert "Montreal: 17.2 ms at worst (198.51.100.1 17.2 ms, measured)" in text
+    assert "Montreal was chosen: 17.2 ms" in text
+
+
+def test_an_explanation_of_another_place_is_not_accepted(server: FakeServer) -> None:
+    elsewhere = {"location": PLACE | {"city": "Toronto"}, "chosen": True}
+    for ranking, complaint in (([elsewhere], "speaks of Toronto"), ([], "nobody wrote down why")):
+        server.decide = seated_in_montreal(Scripted(200, {"rule": "nearest", "reason": "", "ranking": ranking}))
+        code, text = tell(server)
+        assert code == 1
+        assert complaint in text
+
+
+def test_a_server_that_explains_nothing_only_leaves_the_step_out(server: FakeServer) -> None:
+    server.decide = seated_in_montreal(Scripted(404, {"message": "unknown path"}))
+    _, text = tell(server)
+    assert "keeps no record of why" in text
+    assert "the server is ready without its port" in text  # The story went on.
 
 
 def test_ctrl_c_cleans_up_as_well(server: FakeServer) -> None:

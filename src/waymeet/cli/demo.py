@@ -27,6 +27,7 @@ from waymeet.client import (
     Location,
     NewVersion,
     NotFound,
+    PlayerCost,
     Port,
     Series,
     Session,
@@ -49,7 +50,9 @@ STOPPED_SECONDS = 30.0
 # A demo that is killed with its computer leaves a game server that ends by itself.
 LIFETIME_MINUTES = 30
 
-STEPS = 10
+STEPS = 11
+RANKED = 5
+"""Locations that are shown with what they would have cost."""
 
 
 class Surprise(Exception):
@@ -116,6 +119,7 @@ class Tour:
         self._receive_webhooks()
         # One player near each end of the list: with several places, the choice between them can be seen.
         first, server = self._seat_first_party([_player(1, places[0]), _player(2, places[-1])])
+        self._explain(first, server)
         self._play(server)
         neighbours = [_player(number, server.location or places[0]) for number in (3, 4, 5)]
         self._fill_up(server, neighbours[:1])
@@ -192,6 +196,28 @@ class Tour:
             )
         )
         return session, server
+
+    def _explain(self, session: Session, server: DeploymentContext) -> None:
+        self._tell.step("Ask why there", "GET /v1/session/{id}/placement")
+        try:
+            placement = self._client.sessions.placement(session.session_id)
+        except NotFound:
+            self._tell.say("Left out: the server keeps no record of why groups are where they are.")
+            return
+        self._tell.say(placement.reason)
+        for entry in placement.ranking[:RANKED]:
+            costs = ", ".join(f"{cost.ip} {_round_trip(cost)}" for cost in entry.costs)
+            self._tell.show(f"{entry.location.city}: {entry.worst_ms:.1f} ms at worst ({costs})")
+            if entry.passed_over:
+                self._tell.show(f"  not taken: {entry.passed_over}")
+        chosen = placement.chosen
+        if chosen is None:
+            raise Surprise(f"nobody wrote down why session {session.session_id} is where it is")
+        if server.location is not None and chosen.location.city != server.location.city:
+            raise Surprise(
+                f"the explanation speaks of {chosen.location.city}, but the server runs in {server.location.city}"
+            )
+        self._tell.done(f"{chosen.location.city} was chosen: {chosen.worst_ms:.1f} ms for whoever is served worst")
 
     def _play(self, server: DeploymentContext) -> None:
         self._tell.step("Play", "UDP, straight to the game server")
@@ -317,6 +343,11 @@ def _player(number: int, place: Location) -> LocatedPlayer:
         latitude=max(-90.0, min(90.0, place.latitude + 0.01 * number)),
         longitude=max(-180.0, min(180.0, place.longitude + 0.01 * number)),
     )
+
+
+def _round_trip(cost: PlayerCost) -> str:
+    sign = "about " if cost.origin == "estimated" else ""
+    return f"{sign}{cost.ms:.1f} ms, {cost.origin}"
 
 
 def _latest(series: Series) -> str:

@@ -38,6 +38,14 @@ def test_is_all_green_and_leaves_no_trace(server: Server, studio: Studio, tmp_pa
     assert studio.running() == []
     # Everything the story tells of was really there: several servers, each of them ended now.
     assert len(set(re.findall(r"\b[0-9a-f]{12}\b", ended.stdout))) >= 2
+    # And why the first one runs where it does: what the place costs each of the two players, by estimate.
+    chosen = re.search(r"ok (\w+) was chosen: ([\d.]+) ms", ended.stdout)
+    assert chosen is not None, ended.stdout
+    city, worst = chosen.groups()
+    assert f" in {city} is ready after" in ended.stdout
+    assert re.search(
+        rf"{city}: {worst} ms at worst \(198\.51\.100\.1 about [\d.]+ ms, estimated, 198\.51\.100\.2 ", ended.stdout
+    )
 
 
 def test_takes_url_and_token_from_the_environment(server: Server, studio: Studio, tmp_path: Path) -> None:
