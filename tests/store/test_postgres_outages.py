@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from threading import Thread
 
 import asyncpg
 import pytest
@@ -13,6 +14,7 @@ from waymeet.accounts.types import Organisation
 from waymeet.model.errors import Unavailable
 from waymeet.model.ids import OrganisationId
 from waymeet.model.instant import Instant
+from waymeet.store import postgres
 from waymeet.store.migrate import ensure_migrated
 from waymeet.store.postgres import ATTEMPTS, PostgresStore
 from waymeet.store.statement import Statement
@@ -101,6 +103,68 @@ async def test_a_unit_that_met_a_concurrent_row_runs_again_and_sees_it(
 
     assert await pair[0].write(unit) is False
     assert runs == 2
+
+
+@pytest.mark.parametrize("isolation", ["repeatable read", "serializable"])
+async def test_what_others_commit_is_seen_whatever_isolation_the_database_is_set_to(
+    postgres_database: str, isolation: str, anyio_backend: str
+) -> None:
+    url = await emptied(postgres_database)
+    raw = await asyncpg.connect(url)
+    name = await raw.fetchval("SELECT quote_ident(current_database())")
+    await raw.execute(f"ALTER DATABASE {name} SET default_transaction_isolation = '{isolation}'")
+    try:
+        store = PostgresStore(url, pool_size=4)
+        await store.open()
+        seen: list[bool] = []
+
+        async def unit(tx: Transaction) -> None:
+            seen.append(await tx.accounts.find_organisation("a") is not None)
+            if not seen[-1]:
+                await add(store, "a")
+                seen.append(await tx.accounts.find_organisation("a") is not None)
+
+        await store.write(unit)
+        assert seen == [False, True]
+        await store.close()
+    finally:
+        await raw.execute(f"ALTER DATABASE {name} RESET default_transaction_isolation")
+        await raw.close()
+
+
+async def test_who_freezes_in_a_transaction_loses_it_and_its_locks(
+    postgres_database: str, anyio_backend: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = await emptied(postgres_database)
+    monkeypatch.setattr(postgres, "IDLE_SECONDS", 0.5)
+    store = PostgresStore(url, pool_size=1)
+    await store.open()
+    await add(store, "a")
+
+    async def touch_from_elsewhere() -> None:
+        raw = await asyncpg.connect(url)
+        await raw.execute("UPDATE organisation SET created_at = created_at + 1 WHERE id = 'a'")
+        await raw.close()
+
+    async def touch_and_freeze(tx: Transaction) -> None:
+        touch = Statement("UPDATE organisation SET created_at = created_at + $1 WHERE id = 'a'")
+        await tx.connection.execute(touch, 100)
+        # Nothing of this event loop runs before somebody else has changed the row that we have locked.
+        other = Thread(target=asyncio.run, args=(touch_from_elsewhere(),))
+        other.start()
+        other.join()
+        await tx.connection.execute(touch, 100)
+
+    with pytest.raises(Unavailable, match="nothing was changed"):
+        await store.write(touch_and_freeze)
+
+    async def read(tx: Transaction) -> Organisation | None:
+        return await tx.accounts.find_organisation("a")
+
+    found = await store.read(read)
+    assert found is not None
+    assert found.created_at == 2
+    await store.close()
 
 
 async def test_a_unit_that_is_simply_wrong_says_so(pair: tuple[PostgresStore, PostgresStore]) -> None:

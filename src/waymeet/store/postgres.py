@@ -24,6 +24,9 @@ CHANNEL = "waymeet"
 ACQUIRE_SECONDS = 5.0
 COMMAND_SECONDS = 15.0
 CLOSE_SECONDS = 5.0
+IDLE_SECONDS = 15.0
+"""How long a transaction may wait for its next statement. One of a process that is frozen or cut off would otherwise keep
+its rows locked for hours, and with them every other process that needs one of them."""
 ATTEMPTS = 5
 """Runs of one unit that meets deadlocks and the like."""
 RETRY_SECONDS = 0.005
@@ -224,7 +227,18 @@ class PostgresStore:
         return await self._with(pool, many)
 
     async def _connect(self) -> Any:
-        return await asyncpg.connect(self._url, timeout=ACQUIRE_SECONDS, command_timeout=COMMAND_SECONDS)
+        raw = await asyncpg.connect(self._url, timeout=ACQUIRE_SECONDS, command_timeout=COMMAND_SECONDS)
+        try:
+            # Whatever the database's own default is: units look again at what others have committed while they waited for
+            # a lock. Not in the URL's way, since poolers refuse connections that ask for settings they do not know.
+            await raw.execute(
+                "SET default_transaction_isolation = 'read committed';"
+                f" SET idle_in_transaction_session_timeout = {round(IDLE_SECONDS * 1000)}"
+            )
+        except BaseException:
+            raw.terminate()
+            raise
+        return raw
 
     async def _with_connection(self, use: Callable[[Any], Awaitable[Result]]) -> Result:
         pool = self._pool
