@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from tests.gate import Gate
+from tests.polling import eventually
 from tests.system.contract.studio import PLAYER, Studio, ask, seats
 
 NEAR_PARIS = {"ip": PLAYER, "latitude": 48.8, "longitude": 2.3}
@@ -235,6 +236,66 @@ class TestServers:
         servers = [server_of(studio.wait_for_session(session_id, "Ready")) for session_id in sessions]
         assert {servers.count(request_id) for request_id in servers} == {4}
         assert sorted(entry["sockets_usage"] for entry in studio.running()) == [4] * 10
+
+
+class TestLatency:
+    @pytest.mark.parametrize("server", ["sqlite", "postgres"], indirect=True)
+    def test_locations_within_optimal_ping_are_as_good_as_the_nearest(self, studio: Studio) -> None:
+        """Then the fuller server is filled, wherever of them it runs; otherwise the nearest one is."""
+        for probe, city, rule in (
+            (None, "Paris", "nearest"),
+            ({"optimal_ping": 60, "rejected_ping": 200}, "Frankfurt", "packing"),
+        ):
+            app = studio.game(probe=probe)
+            studio.run(app, city="Paris")
+            fuller = studio.run(app, city="Frankfurt")
+            studio.play(app, *[PLAYER] * 3, deployment_request_id=fuller["request_id"])
+            session = studio.play(app, ip_list=(), geo_ip_list=[NEAR_PARIS])
+            assert city_of(session) == city
+            found = studio.api.get(f"/v1/session/{session['session_id']}/placement")
+            assert found["rule"] == rule
+            assert [entry["location"]["city"] for entry in found["ranking"]] == ["Paris", "Frankfurt", "Montreal"]
+            assert [entry["chosen"] for entry in found["ranking"]] == [city == "Paris", city == "Frankfurt", False]
+
+    def test_what_players_measured_beats_geography(self, studio: Studio) -> None:
+        report(studio, Paris=95, Frankfurt=12, Montreal=80)
+        session = studio.play(studio.game(), ip_list=(), geo_ip_list=[NEAR_PARIS])
+        assert city_of(session) == "Frankfurt"
+        found = studio.api.get(f"/v1/session/{session['session_id']}/placement")
+        ranked = [
+            (entry["location"]["city"], entry["worst_ms"], entry["costs"][0]["origin"]) for entry in found["ranking"]
+        ]
+        assert ranked == [("Frankfurt", 12, "reported"), ("Montreal", 80, "reported"), ("Paris", 95, "reported")]
+        unmeasured = studio.play(studio.game(), ip_list=(), geo_ip_list=[NEAR_PARIS], skip_telemetry=True)
+        assert city_of(unmeasured) == "Paris"
+
+    def test_one_of_a_group_who_measured_badly_is_served_first(self, studio: Studio) -> None:
+        """Two near Paris; what one of them measured makes him the worst-served player there."""
+        report(studio, Paris=95, Frankfurt=12)
+        other = {**NEAR_PARIS, "ip": "198.51.100.7"}
+        session = studio.play(studio.game(), ip_list=(), geo_ip_list=[other, NEAR_PARIS])
+        assert city_of(session) == "Frankfurt"
+        found = studio.api.get(f"/v1/session/{session['session_id']}/placement")
+        best = found["ranking"][0]
+        assert [(cost["ip"], cost["origin"]) for cost in best["costs"]] == [
+            ("198.51.100.7", "estimated"),
+            (PLAYER, "reported"),
+        ]
+        assert best["worst_ms"] == max(cost["ms"] for cost in best["costs"])
+
+    def test_rejected_ping_goes_by_what_was_measured(self, studio: Studio) -> None:
+        app = studio.game(probe={"optimal_ping": 5, "rejected_ping": 60})
+        assert city_of(studio.play(app, ip_list=(), geo_ip_list=[NEAR_PARIS])) == "Paris"
+        report(studio, Paris=61, Frankfurt=70, Montreal=80)
+        session = studio.session(studio.seat(app, ip_list=(), geo_ip_list=[NEAR_PARIS]))
+        assert session["status"] == "Unprocessable"
+        assert "rejected_ping of 60 ms" in session["error"]
+
+
+def report(studio: Studio, **latencies: float) -> None:
+    """Tell the server what the player measured, once the beacons of these cities are listed."""
+    body = {"ip": PLAYER, "latencies": latencies}
+    eventually(lambda: studio.api.call("POST", "/v1/latencies", body).status_code == 200)
 
 
 class TestExplanation:
