@@ -1,5 +1,6 @@
 """Lookups in files that stand still, change, break and go."""
 
+import errno
 import os
 import random
 import threading
@@ -12,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.geo.mmdb import BUILT, LONDON, TOKYO, database
-from waymeet.geo.database import NOT_INSTALLED, SLOW, GeoDatabase
+from waymeet.geo.database import GONE, NOT_INSTALLED, SLOW, GeoDatabase
 from waymeet.geo.files import Source, has_fast_reader
 from waymeet.geo.records import place_of
 from waymeet.model.instant import MICROSECONDS, Instant
@@ -231,6 +232,18 @@ class TestChanges:
         assert geography.lookup("81.2.69.1")
         assert geography.state.problems
 
+    def test_an_installation_that_goes_stays_open(self, tmp_path: Path) -> None:
+        path = tmp_path / "a.mmdb"
+        path.write_bytes(database(FLAT))
+        sources = [Source(path, ours=True)]
+        geography = GeoDatabase(lambda: tuple(sources))
+        geography.refresh()
+        sources.clear()
+        assert geography.refresh()
+        assert geography.lookup("81.2.69.1")
+        assert geography.state.problems == (GONE,)
+        assert not geography.refresh(), "once it is said"
+
     def test_an_installation_that_moves_to_a_broken_release_keeps_the_one_before(self, tmp_path: Path) -> None:
         good, broken = tmp_path / "good.mmdb", tmp_path / "broken.mmdb"
         good.write_bytes(database(FLAT))
@@ -244,18 +257,32 @@ class TestChanges:
         assert geography.lookup("81.2.69.1")
         assert geography.state.problems
 
-    def test_the_operators_file_may_be_overwritten_in_place(self, tmp_path: Path) -> None:
-        """A mapped file that is cut kills its reader by a signal: what we map must not be the operator's file."""
+    @OURS
+    def test_a_file_may_be_overwritten_in_place(self, tmp_path: Path, ours: bool) -> None:
+        """A mapped file that is cut kills its reader by a signal: what we map must not be what others can write to."""
         path = tmp_path / "a.mmdb"
         many = {f"81.{second}.{third}.0/24": dict(LONDON) for second in range(20) for third in range(256)}
         path.write_bytes(database(many))
-        geography = opened(path)
+        geography = opened(path, ours=ours)
         os.truncate(path, 0)
         assert geography.lookup("81.19.255.1")
         path.write_bytes(b"garbage")
         assert geography.lookup("81.19.254.1")
         geography.refresh()
         assert geography.lookup("81.19.253.1")
+
+    def test_installed_data_is_served_where_there_is_no_room_for_a_copy(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        path = tmp_path / "a.mmdb"
+        path.write_bytes(database(FLAT))
+
+        def full(*_: object) -> None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        monkeypatch.setattr("waymeet.geo.files.shutil.copyfile", full)
+        assert opened(path, ours=True).lookup("81.2.69.1")
+        assert "No space left on device" in opened(path, ours=False).state.problems[0]
 
     @pytest.mark.parametrize("fast", [True, False], ids=["extension", "pure Python"])
     def test_damage_inside_is_met_by_lookups_only(self, tmp_path: Path, fast: bool) -> None:

@@ -14,7 +14,7 @@ from waymeet.datasets.errors import DatasetError, Rejected, SourceUnavailable
 from waymeet.datasets.installation import Installation, Installed
 from waymeet.datasets.sources import Release, ReleaseSource, SourceName
 from waymeet.datasets.unpacking import unpack
-from waymeet.geo.files import GeoFileUnusable, Source, has_fast_reader, open_geo_file
+from waymeet.geo.files import GeoFileUnusable, has_fast_reader, open_where_it_is
 from waymeet.geo.records import place_of
 
 CONNECT_SECONDS = 5.0
@@ -108,7 +108,7 @@ def verify(files: Sequence[Path]) -> None:
     known = 0
     for path in files:
         try:
-            opened = open_geo_file(Source(path, ours=True), fast=has_fast_reader())
+            opened = open_where_it_is(path, fast=has_fast_reader())
             for address in _PROBES:
                 if ":" in address and not opened.reads_ipv6:
                     continue
@@ -122,7 +122,7 @@ def verify(files: Sequence[Path]) -> None:
 
 def _is_whole(path: Path) -> bool:
     try:
-        open_geo_file(Source(path, ours=True), fast=has_fast_reader())
+        open_where_it_is(path, fast=has_fast_reader())
     except GeoFileUnusable:
         return False
     return True

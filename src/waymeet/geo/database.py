@@ -16,6 +16,7 @@ NOT_INSTALLED = (
     "no geo data is installed: players are placed by the coordinates they bring, filters and room; `waymeet geo update` "
     "installs it"
 )
+GONE = "the installed geo data is gone; what was there before stays in use; `waymeet geo update` installs it again"
 SLOW = (
     "maxminddb's C extension is missing: lookups are some seven times slower; install maxminddb from a ready-made wheel"
 )
@@ -99,7 +100,7 @@ class GeoDatabase:
                     settled = settled and not error.passing
             if before is not None:
                 opened[source] = before
-        if refused and not opened:
+        if not opened:
             # Better the data of before, from wherever it was, than none.
             opened = self._open
         self._open = opened
@@ -121,7 +122,7 @@ class GeoDatabase:
         files: Sequence[GeoFile],
     ) -> Iterator[str]:
         if not seen:
-            yield NOT_INSTALLED
+            yield GONE if files else NOT_INSTALLED
         for source, (_, reason) in refused.items():
             meanwhile = "what was there before stays in use" if files else "replace it, or run `waymeet geo update`"
             yield f"geo data {source.path} cannot be used: {reason}; {meanwhile}"

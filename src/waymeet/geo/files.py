@@ -38,8 +38,9 @@ class Source:
 
     path: Path
     ours: bool
-    """Only ever replaced by another file, never written to: it is mapped as it stands. Any other is read from a private
-    copy, because a mapped file that somebody overwrites or shortens ends the whole process (SIGBUS)."""
+    """Installed by us, who only ever replace it by another file. It may be mapped as it stands where there is no room for a
+    private copy, from which files are read otherwise, because a mapped file that somebody overwrites or shortens ends the
+    whole process (SIGBUS)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,15 +75,26 @@ def fingerprint(path: Path) -> Fingerprint | None:
 
 
 def open_geo_file(source: Source, *, fast: bool) -> GeoFile:
-    """The opened database; `fast` asks for the C extension. Raises `GeoFileUnusable`.
+    """The opened database, for as long as anybody likes; `fast` asks for the C extension. Costs the time to copy the file.
 
-    Costs a moment for a file of our own, and the time to copy for any other.
+    Raises `GeoFileUnusable`.
     """
     try:
-        if source.ours:
+        try:
+            with _private_copy(source.path) as copy:
+                return _opened(copy, source.path, fast)
+        except OSError:
+            if not source.ours:
+                raise
             return _opened(source.path, source.path, fast)
-        with _private_copy(source.path) as copy:
-            return _opened(copy, source.path, fast)
+    except OSError as error:
+        raise GeoFileUnusable(error.strerror or str(error), passing=True) from None
+
+
+def open_where_it_is(path: Path, *, fast: bool) -> GeoFile:
+    """The opened database, for a look at a file that nobody else knows or writes to. Raises `GeoFileUnusable`."""
+    try:
+        return _opened(path, path, fast)
     except OSError as error:
         raise GeoFileUnusable(error.strerror or str(error), passing=True) from None
 
