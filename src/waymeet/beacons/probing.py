@@ -29,16 +29,18 @@ class UdpProber:
     async def probe(self, endpoints: Sequence[Endpoint]) -> Collection[Endpoint]:
         """Those of the endpoints that answered, as soon as all have or the time for answers is over."""
         round_ = _Round(asyncio.get_running_loop().create_future())
-        for number, (host, port) in enumerate(endpoints):
-            line = await self._line(socket.AF_INET6 if ":" in host else socket.AF_INET)
-            if line is None:
-                continue
-            token = self._rng.randbytes(TOKEN_BYTES)
-            round_.open[token] = (host, port)
-            line.ask(round_, token, (host, port))
-            if number % BURST == BURST - 1:
-                await asyncio.sleep(0)
+        questions: list[tuple[_Line, bytes, Endpoint]] = []
+        for endpoint in endpoints:
+            line = await self._line(socket.AF_INET6 if ":" in endpoint[0] else socket.AF_INET)
+            if line is not None:
+                questions.append((line, self._rng.randbytes(TOKEN_BYTES), endpoint))
+        # All before the first is asked: the round is over as soon as none is open.
+        round_.open.update((token, endpoint) for _, token, endpoint in questions)
         try:
+            for number, (line, token, endpoint) in enumerate(questions):
+                line.ask(round_, token, endpoint)
+                if number % BURST == BURST - 1:
+                    await asyncio.sleep(0)
             if round_.open:
                 async with asyncio.timeout(self._answer_seconds):
                     await round_.done
