@@ -82,6 +82,14 @@ class TestWrongValues:
             ('[[nodes]]\nname = "a"\n[[nodes]]\nname = "a"', "nodes: two nodes are named 'a'"),
             ('[http]\ntrusted_proxies = ["10.0.0.1/8"]', "http.trusted_proxies: 10.0.0.1/8 has host bits set"),
             ("port = ", "is not a TOML file"),
+            (
+                'public_url = "ftp://play.example"',
+                "public_url: expected an http:// or https:// URL without query and fragment",
+            ),
+            (
+                "sessions = { latency_steps = [{ max_ms = 120, seconds = 5 }, { max_ms = 80, seconds = 5 }] }",
+                "sessions.latency_steps: each step must allow more than the one before, but 80 follows 120",
+            ),
         ],
     )
     def test_names_the_key_and_the_limit(self, tmp_path: Path, text: str, message: str) -> None:

@@ -277,7 +277,7 @@ def _in_our_words(message: str) -> str:
     if own is not None:
         path, what = f"{path}.{own[1]}" if path else own[1], what[own.end() :]
     for pattern, form in FORMS.items():
-        if pattern in what:
+        if repr(pattern)[1:-1] in what:  # As msgspec writes it, with each backslash doubled.
             return f"{path}: expected {form}"
     if what.startswith("Invalid enum value"):
         what = f"{what}, expected {_choices(path)}"

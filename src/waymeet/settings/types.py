@@ -7,6 +7,7 @@ fails when the two differ. A section is a struct; its docstring introduces it.
 import ipaddress
 import re
 from collections.abc import Mapping
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -143,13 +144,23 @@ class SessionSettings(Section, frozen=True, kw_only=True):
         Meta(
             max_length=10,
             description="For how many `seconds` a group waits for seats at locations that cost no player more than "
-            "`max_ms`, step by step, and afterwards takes any; steps that no location meets are passed over. Such as "
+            "`max_ms`, step by step, each allowing more than the one before, and afterwards takes any. An estimate "
+            "counts as more only when it is above by more than its uncertainty. Steps that no location meets are passed "
+            "over. Such as "
             "`[{ max_ms = 80, seconds = 5 }, { max_ms = 120, seconds = 10 }]`; `[]` = any location at once",
         ),
     ] = ()
     notify_waiting: Annotated[
         bool, Meta(description="Also send the session webhook when a session starts to wait for its server")
     ] = False
+
+    def __post_init__(self) -> None:
+        for before, step in pairwise(self.latency_steps):
+            if step.max_ms <= before.max_ms:
+                raise ValueError(
+                    f"latency_steps: each step must allow more than the one before, but {step.max_ms:g} follows "
+                    f"{before.max_ms:g}; put them in rising order"
+                )
 
 
 class DeploymentSettings(Section, frozen=True, kw_only=True):
