@@ -422,6 +422,35 @@ async def test_a_server_dropped_before_it_was_started_is_reported_as_ended(plane
         await eventually_async(forgotten)
 
 
+class SlowDriver(FakeDriver):
+    """A driver whose starts wait for `gate`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gate = asyncio.Event()
+
+    async def start(self, spec: ServerSpec) -> None:
+        self.calls.append(("begin", spec.key))
+        await self.gate.wait()
+        await super().start(spec)
+
+
+async def test_what_is_wanted_may_change_while_a_server_takes_its_time_to_start(plane: FakeControlPlane) -> None:
+    driver = SlowDriver()
+    async with running(plane, driver):
+        conversation = await plane.conversation()
+        await conversation.welcome()
+        await conversation.send(WantedFull(1, (spec("a"), spec("b"))))
+        await asked(driver, "begin", "a")
+        await conversation.send(WantedDelta(2, (spec("c"),), ("b",)), Question("q", QuestionKind.LOGS, "nobody"))
+        while not isinstance(await conversation.receive(), Answer):
+            pass  # Once the question is answered, what came before it has been taken in.
+        driver.gate.set()
+        await conversation.seen("b", ServerPhase.ENDED)
+        await asked(driver, "start", "a", "b", "c")
+        await asked(driver, "stop", "b")
+
+
 class SlowProber(Prober):
     """Finds nothing out before a test says so."""
 

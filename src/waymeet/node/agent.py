@@ -163,7 +163,8 @@ class Agent:
 
     async def _reconcile(self) -> float | None:
         """Start, stop and forget what has to be; in how many seconds to come back at the latest, if at all."""
-        wanted = self._wanted.servers or {}
+        # As of now: the control plane may want something else while a driver takes its time, and stirs us then.
+        wanted = dict(self._wanted.servers or {})
         for key, spec in wanted.items():
             if key not in self._reports:
                 await self._driver.start(spec)
