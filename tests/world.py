@@ -178,11 +178,11 @@ class World:
         images: tuple[str, ...] | None = (IMAGE,),
         tags: dict[str, str] | None = None,
         beacon: BeaconPorts | None = None,
+        probes: bool = False,
     ) -> NodeName:
         roles = (Role.SERVER,) if beacon is None else (Role.SERVER, Role.BEACON)
-        hello = Hello(
-            PROTOCOL, name, roles, "process", "192.0.2.1", location, capacity, tags or {}, None, images, beacon=beacon
-        )
+        about = (PROTOCOL, name, roles, "process", "192.0.2.1", location, capacity, tags or {}, None, images)
+        hello = Hello(*about, beacon=beacon, probes=probes)
         self.tokens[name] = await self.locations.join(hello)
         await self.directory.refresh()
         return NodeName(name)

@@ -88,11 +88,18 @@ class TestSearch:
         players = [Member(unit_vector(Coordinates(0, longitude))) for longitude in (40, 80)]
         assert Group(sites, players).best() == 1
 
-    def test_thousand_places_and_a_crowd_agree_too(self) -> None:
+    @pytest.mark.parametrize("probed", [0, 32, 100])
+    def test_thousand_places_and_a_crowd_agree_too(self, probed: int) -> None:
+        """Some, none or all of them measured at a few places."""
         sites = [unit_vector(Coordinates((index * 37) % 180 - 90, (index * 101) % 360 - 180)) for index in range(1000)]
-        players = [
-            Member(unit_vector(Coordinates((index * 13) % 120 - 60, (index * 53) % 360 - 180))) for index in range(100)
-        ]
+        points = [unit_vector(Coordinates((index * 13) % 120 - 60, (index * 53) % 360 - 180)) for index in range(100)]
+        players = []
+        for index, point in enumerate(points):
+            asked = range(index % 7, 1000, 83) if index < probed else ()
+            known = {site: Latency(20.0 + (index * 31 + site) % 230, Origin.MEASURED, 2.0) for site in asked}
+            player = member(point, known, sites)
+            assert player is not None
+            players.append(player)
         assert Group(sites, players).leading(20, range(1000), tie) == by_looking_at_everything(sites, players)[:20]
 
 

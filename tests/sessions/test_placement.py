@@ -87,6 +87,23 @@ class TestMeasured:
         assert await city_of(world, session) == "Frankfurt"
         assert world.latencies.asked == []
 
+    async def test_locations_that_can_probe_are_asked_first_nearest_first(self, world: World) -> None:
+        for name, location, probes in (("m", MONTREAL, True), ("w", WARSAW, False), ("f", FRANKFURT, True)):
+            await world.node(name, location, probes=probes)
+        await world.version()
+        await world.seat(1, wish=Wish(skip_telemetry=True))
+        await world.seat(1, wish=Wish(filters=(Filter("city", ("Montreal",), FilterType.ANY),)))  # Nothing to choose.
+        assert world.latencies.asked == []
+        await world.seat(1)
+        assert world.latencies.asked == [([PLAYER], ["Frankfurt", "Montreal"])]
+
+    async def test_a_single_location_that_can_probe_is_not_asked(self, world: World) -> None:
+        await world.node("f", FRANKFURT, probes=True)
+        await world.node("w", WARSAW)
+        await world.version()
+        await world.seat(1)
+        assert world.latencies.asked == []
+
     async def test_deployments_are_placed_by_measurement_unless_they_skip_telemetry(self, world: World) -> None:
         await three_cities(world)
         await world.version()
