@@ -5,10 +5,12 @@ import fcntl
 import json
 import os
 import random
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from contextlib import closing, suppress
 from dataclasses import replace
@@ -538,6 +540,34 @@ class TestStart:
         await eventually_async(forgotten)
         await successor.start(replace(spec, key="server-3"))
         assert (await report_when(successor, lambda _: True, "server-3")).ports[0].external == port
+
+    async def test_what_a_server_left_is_removed_away_from_the_event_loop(
+        self, backend: ProcessBackend, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A program may leave so many files that removing them takes minutes."""
+        removing: list[int] = []
+        remove = shutil.rmtree
+
+        def noted(path: Path, *, ignore_errors: bool) -> None:
+            if path.exists():
+                removing.append(threading.get_ident())
+            remove(path, ignore_errors=ignore_errors)
+
+        monkeypatch.setattr(shutil, "rmtree", noted)
+        driver = await backend.driver()
+        await driver.start(SPEC)
+        await ready(driver)
+        await driver.stop(SPEC.key)
+        await ended(driver)
+
+        async def forgotten() -> bool:
+            await driver.forget(SPEC.key)
+            return not await driver.look()
+
+        await eventually_async(forgotten)
+        assert len(removing) == 1
+        assert removing[0] != threading.get_ident()
+        assert [entry.name for entry in backend.directory.iterdir() if entry.is_dir()] == []
 
     async def test_trouble_with_the_disk_ends_that_server_only(self, backend: ProcessBackend) -> None:
         driver = await backend.driver()

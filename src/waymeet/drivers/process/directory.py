@@ -102,13 +102,17 @@ class ServerDirectory:
 
     def remove(self) -> None:
         """Remove everything. It is renamed first: what a crash half-way leaves cannot be taken for a server."""
+        self.set_aside()
+        self.remove_remains()
+
+    def set_aside(self) -> None:
+        """The quick part of `remove`: from now on there is no such server. What is left is for `remove_remains`."""
         self.remove_remains()
         with suppress(OSError):
             self.path.rename(self._aside)
-        self.remove_remains()
 
     def remove_remains(self) -> None:
-        """Remove what an interrupted `remove` left."""
+        """Remove what `set_aside` or an interrupted `remove` left. Takes as long as the program's files are many."""
         shutil.rmtree(self._aside, ignore_errors=True)
 
     @property

@@ -176,10 +176,12 @@ class ProcessDriver:
         if lock is None:
             return  # The keeper is on its way out. Whoever asks again will find it gone.
         if lock >= 0:
-            server.directory.remove()
+            server.directory.set_aside()
             os.close(lock)
         self._ports.release(port.internal for port in server.record.ports)
         del self._servers[key]
+        # Away from the event loop: a program may have left any number of files, and the other servers go on meanwhile.
+        await asyncio.to_thread(server.directory.remove_remains)
 
     async def logs(self, key: str) -> ServerLogs:
         if failure := self._failures.get(key):
