@@ -102,6 +102,18 @@ class TestSearch:
             players.append(player)
         assert Group(sites, players).leading(20, range(1000), tie) == by_looking_at_everything(sites, players)[:20]
 
+    def test_a_place_that_costs_little_less_than_the_first_one_looked_at_is_not_passed_over(self) -> None:
+        """Nobody costs the second place more than its lower bound, and that is just below what the first one costs."""
+        sites = [unit_vector(Coordinates(0, longitude)) for longitude in (0, 11.3)]
+        probed = member(
+            sites[1], {0: Latency(29.6, Origin.MEASURED, 1.0), 1: Latency(1.0, Origin.MEASURED, 1.0)}, sites
+        )
+        assert probed is not None
+        group = Group(sites, [Member(sites[0]), probed])
+        assert group.worst_ms(0) == 29.6
+        assert 29.4 < group.worst_ms(1) < 29.6
+        assert [site for _, site in group.leading(1, range(2), tie)] == [1]
+
 
 class TestCosts:
     HERE, NEAR, FAR = (unit_vector(Coordinates(0, longitude)) for longitude in (0, 5, 90))
