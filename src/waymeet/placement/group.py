@@ -48,7 +48,7 @@ class Group:
 
     def best(self) -> int | None:
         """The one best of all locations, where that is seen at a glance; `None`: ask for it `in_order`."""
-        if not self._few:
+        if not self._few or not self._sites:
             return None
         farness = self._farness()
         least = min(farness)
