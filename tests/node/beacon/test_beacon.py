@@ -21,7 +21,7 @@ from waymeet.node.beacon import Beacon, WantedPorts, open_beacon
 from waymeet.node.beacon.limits import EchoLimits, Verdict
 from waymeet.node.beacon.ports import CHOSEN_FROM, bind_any
 from waymeet.node.beacon.sockets import bind_tcp, bind_udp
-from waymeet.node.beacon.tcp import EXCHANGES, HIGHEST_CONNECTIONS, IDLE_SECONDS
+from waymeet.node.beacon.tcp import EXCHANGES, HIGHEST_CONNECTIONS, HIGHEST_CONNECTIONS_PER_SOURCE, IDLE_SECONDS
 
 NO_PORTS = range(0)
 FREE = WantedPorts()
@@ -118,8 +118,20 @@ def wait_until_read(beacon: Beacon, address: str = ADDRESS) -> None:
         eventually(answered)
 
 
-def visitor(beacon: Beacon, address: str = ADDRESS) -> socket.socket:
-    return socket.create_connection((address, beacon.ports.tcp_port), timeout=GENEROUS_SECONDS)
+def visitor(beacon: Beacon, address: str = ADDRESS, host: str | None = None) -> socket.socket:
+    """A connection from `host`, or from wherever the system takes."""
+    source = (host, 0) if host is not None else None
+    return socket.create_connection((address, beacon.ports.tcp_port), timeout=GENEROUS_SECONDS, source_address=source)
+
+
+def welcomed(beacon: Beacon, host: str) -> bool:
+    """Whether a connection from `host` is echoed."""
+    with visitor(beacon, host=host) as connection:
+        try:
+            connection.sendall(b"Ping")
+            return connection.recv(2048) == b"Ping"
+        except ConnectionError:
+            return False
 
 
 class TestUdp:
@@ -212,32 +224,38 @@ class TestTcp:
                 assert newer.recv(2048) == b"Ping"
 
     def test_holds_so_many_and_closes_the_others_at_once(self, beacon: Beacon) -> None:
-        held = [visitor(beacon) for _ in range(HIGHEST_CONNECTIONS)]
+        held = [visitor(beacon, host=next(HOSTS)) for _ in range(HIGHEST_CONNECTIONS)]
         try:
             # Answers come from connections that were welcomed: so all have been.
             for connection in held:
                 connection.sendall(b"Ping")
                 assert connection.recv(2048) == b"Ping"
-            with visitor(beacon) as late:
-                assert late.recv(2048) == b""
+            late = next(HOSTS)
+            assert not welcomed(beacon, late)
             held.pop().close()
+            eventually(lambda: welcomed(beacon, late))
+        finally:
+            for connection in held:
+                connection.close()
 
-            def welcomed() -> bool:
-                with visitor(beacon) as again:
-                    try:
-                        again.sendall(b"Ping")
-                        return again.recv(2048) == b"Ping"
-                    except ConnectionError:
-                        return False
-
-            eventually(welcomed)
+    def test_holds_so_many_of_one_source_and_leaves_the_others_to_everybody_else(self, beacon: Beacon) -> None:
+        greedy = next(HOSTS)
+        held = [visitor(beacon, host=greedy) for _ in range(HIGHEST_CONNECTIONS_PER_SOURCE)]
+        try:
+            for connection in held:
+                connection.sendall(b"Ping")
+                assert connection.recv(2048) == b"Ping"
+            assert not welcomed(beacon, greedy)
+            assert welcomed(beacon, next(HOSTS))
+            held.pop().close()
+            eventually(lambda: welcomed(beacon, greedy))
         finally:
             for connection in held:
                 connection.close()
 
     def test_survives_visitors_without_manners(self, beacon: Beacon) -> None:
         for _ in range(50):
-            rude = visitor(beacon)
+            rude = visitor(beacon, host=next(HOSTS))
             rude.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
             rude.sendall(b"x")
             rude.close()

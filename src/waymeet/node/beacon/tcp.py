@@ -2,15 +2,18 @@
 
 import selectors
 import socket
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from waymeet.node.beacon.limits import LONGEST_ECHO
+from waymeet.node.beacon.limits import LONGEST_ECHO, source_of
 
 HIGHEST_CONNECTIONS = 128
 """Further ones are accepted and closed at once: connecting took as long as it takes."""
+HIGHEST_CONNECTIONS_PER_SOURCE = 8
+"""So that nobody holds all of them alone. Further ones are dealt with likewise: behind a translated address are many
+players, and those beyond have measured how long connecting takes all the same."""
 EXCHANGES = 10
 FAREWELL_READS = 10
 """What comes after the last exchange is thrown away, this many times: closing over unread bytes would tear up the
@@ -22,6 +25,7 @@ ACCEPT_BATCH = 16
 @dataclass(slots=True)
 class _Visit:
     connection: socket.socket
+    source: bytes
     deadline: float
     reads: int = 0
 
@@ -34,6 +38,8 @@ class TcpEcho:
         self._monotonic = monotonic
         # By descriptor, the one that will be idle for too long first comes first.
         self._visits: OrderedDict[int, _Visit] = OrderedDict()
+        # How many of them each source has; no source has an entry of 0.
+        self._held: Counter[bytes] = Counter()
 
     def __len__(self) -> int:
         """How many connections are open."""
@@ -43,12 +49,12 @@ class TcpEcho:
         """Take new connections; whether a whole batch was there, so that there may be more."""
         for _ in range(ACCEPT_BATCH):
             try:
-                connection, _ = listener.accept()
+                connection, address = listener.accept()
             except BlockingIOError:
                 return False
             except OSError:
                 return True  # The process has no descriptor left, or the visitor went before we opened.
-            self._welcome(connection)
+            self._welcome(connection, source_of(address[0]))
         return True
 
     def close_idle(self) -> None:
@@ -64,14 +70,15 @@ class TcpEcho:
         for visit in list(self._visits.values()):
             self._close(visit)
 
-    def _welcome(self, connection: socket.socket) -> None:
-        if len(self._visits) >= HIGHEST_CONNECTIONS:
+    def _welcome(self, connection: socket.socket, source: bytes) -> None:
+        if len(self._visits) >= HIGHEST_CONNECTIONS or self._held[source] >= HIGHEST_CONNECTIONS_PER_SOURCE:
             connection.close()
             return
         connection.setblocking(False)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        visit = _Visit(connection, self._monotonic() + IDLE_SECONDS)
+        visit = _Visit(connection, source, self._monotonic() + IDLE_SECONDS)
         self._visits[connection.fileno()] = visit
+        self._held[source] += 1
         self._selector.register(connection, selectors.EVENT_READ, partial(self._read, visit))
 
     def _read(self, visit: _Visit) -> bool:
@@ -103,5 +110,8 @@ class TcpEcho:
 
     def _close(self, visit: _Visit) -> None:
         del self._visits[visit.connection.fileno()]
+        self._held[visit.source] -= 1
+        if not self._held[visit.source]:
+            del self._held[visit.source]
         self._selector.unregister(visit.connection)
         visit.connection.close()
