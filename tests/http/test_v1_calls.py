@@ -22,8 +22,10 @@ from waymeet.http.application import create_app
 from waymeet.http.limits import HttpLimits
 from waymeet.http.v1.services import Services
 from waymeet.latencies.service import LatencyService
+from waymeet.latencies.types import OUR_NODES, Record
 from waymeet.main.beacon_sites import BeaconSites
 from waymeet.model.errors import Invalid
+from waymeet.model.latency import Measurement, Origin
 from waymeet.model.location import Location
 from waymeet.model.node_messages import BeaconPorts
 from waymeet.model.servers import EndReason
@@ -522,6 +524,22 @@ class TestLatencies:
             "network": "2001:db8::/48",
             "latencies": [],
         }
+
+    async def test_what_a_node_measured_is_shown_coarsely(self, api: httpx.AsyncClient, world: World) -> None:
+        await self.listed(world)
+        site = next(site.key for site in world.directory.fleet.sites if site.nodes[0].name == "paris")
+        now = world.clock.now()
+
+        async def unit(tx: Transaction) -> None:
+            known = Measurement("8.8.8.0/24", site, 41.26, 1.4, 7, Origin.MEASURED, now)
+            await tx.latencies.put([Record(OUR_NODES, known.prefix, site, now, known)])
+
+        await world.store.write(unit)
+        world.clock.pass_seconds(90)
+        (entry,) = (await answer(api.get(f"/v1/latencies/{self.PLAYER}")))["latencies"]
+        assert entry.pop("location")["city"] == "Paris"
+        assert entry.pop("uncertainty_ms") > 0
+        assert entry == {"ms": 41.0, "origin": "measured", "age_seconds": 3600.0, "jitter_ms": 1.0}
 
     async def test_without_an_address_it_is_the_callers(self, api: httpx.AsyncClient, world: World) -> None:
         await self.listed(world)

@@ -27,8 +27,8 @@ async def test_it_counts_for_the_network_and_for_its_organisation_alone(world: L
     assert await world.known(ANNE, RIVAL) == {}
     (without,) = await world.service.known([ANNE])
     assert without == {}
-    ((measurement, latency),) = await world.service.look(ORGANISATION, ANNE)
-    assert (measurement.origin, latency.origin, measurement.samples) == (Origin.REPORTED, Origin.REPORTED, 1)
+    (shown,) = await world.service.look(ORGANISATION, ANNE)
+    assert (shown.origin, shown.samples) == (Origin.REPORTED, 1)
     assert await world.service.look(RIVAL, ANNE) == []
 
 

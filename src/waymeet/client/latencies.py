@@ -10,7 +10,11 @@ from waymeet.client.wire import Answer, Body, answer
 
 
 class MeasuredLatency(Answer, frozen=True, kw_only=True):
-    """What is known between one location and a player's network. Times in milliseconds."""
+    """What is known between one location and a player's network. Times in milliseconds.
+
+    Exact for what players of one's own organisation reported. Nodes' measurements serve every organisation, and are coarse
+    here so as not to tell of others' players: whole milliseconds, an age that is rounded up to the hour, no samples.
+    """
 
     location: Location
     ms: float
@@ -19,7 +23,8 @@ class MeasuredLatency(Answer, frozen=True, kw_only=True):
     """`measured` by a node, or `reported` by players."""
     age_seconds: float = 0.0
     jitter_ms: float = 0.0
-    samples: int = 0
+    samples: int | None = None
+    """How many have been reported lately; `None` of what nodes measured."""
 
 
 class LatencyReport(Answer, frozen=True, kw_only=True):

@@ -9,7 +9,8 @@ from waymeet.latencies.knowledge import LATENCIES, Knowledge, Known, bell_key
 from waymeet.latencies.merging import merged
 from waymeet.latencies.ports import BeaconSites, Bells, LatencyStore, LatencyTransaction, Nodes
 from waymeet.latencies.rounds import HIGHEST_MS, Rounds
-from waymeet.latencies.trust import age_seconds, latency, preferred
+from waymeet.latencies.showing import Shown, shown
+from waymeet.latencies.trust import latency, preferred
 from waymeet.latencies.types import MOST_NETWORKS, MOST_SITES, OUR_NODES, Batch, LatencyRules
 from waymeet.locations.types import Site
 from waymeet.model.errors import Invalid
@@ -107,19 +108,14 @@ class LatencyService:
             self._knowledge.forget(prefix, organisation)
         return len(batches)
 
-    async def look(self, organisation: OrganisationId, address: str) -> Sequence[tuple[Measurement, Latency]]:
-        """What counts for an address, lowest first: each measurement, and as what placement takes it."""
+    async def look(self, organisation: OrganisationId, address: str) -> Sequence[Shown]:
+        """What counts for an address, lowest first, as this organisation may see it."""
         prefix = _required_prefix(address)
         found = (await self._known([prefix], organisation)).get(prefix, {})
         now = self._clock.now()
-        return [
-            (measurement, latency(measurement, now))
-            for measurement in sorted(found.values(), key=lambda measurement: (measurement.ms, measurement.site))
-        ]
-
-    def age_seconds(self, measurement: Measurement) -> float:
-        """How long ago it was measured."""
-        return age_seconds(measurement, self._clock.now())
+        return sorted(
+            (shown(measurement, now) for measurement in found.values()), key=lambda entry: (entry.ms, entry.site)
+        )
 
     async def tidy(self) -> None:
         """Forget what is too old, and the oldest of what is too much. Repeatable."""

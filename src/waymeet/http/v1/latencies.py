@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from waymeet.http.call import Call
 from waymeet.http.endpoint import Endpoint
@@ -44,12 +44,12 @@ class LatencyReported(Struct, frozen=True):
 
 class LatencyEntry(Struct, frozen=True):
     location: LocationBody
-    ms: float
+    ms: Annotated[float, Meta(description="Whole milliseconds where measured by a node, as is `jitter_ms`.")]
     uncertainty_ms: Annotated[float, Meta(description="`ms` is right give or take this.")]
     origin: Annotated[str, Meta(description="`measured` by a node, or `reported` by players of your organisation.")]
-    age_seconds: float
+    age_seconds: Annotated[float, Meta(description="Rounded up to the hour where measured by a node.")]
     jitter_ms: Annotated[float, Meta(description="Mean difference between neighbouring samples.")]
-    samples: int
+    samples: Annotated[int, Meta(description="Of your organisation's reports only.")] | UnsetType = UNSET
 
 
 class LatencyList(Struct, frozen=True):
@@ -77,16 +77,16 @@ class LatencyEndpoints:
         known = await self._latencies.look(call.caller.organisation, str(address))
         entries = [
             LatencyEntry(
-                location=location_body(locations[measurement.site]),
-                ms=round(measurement.ms, 3),
-                uncertainty_ms=round(latency.uncertainty_ms, 3),
-                origin=measurement.origin.value,
-                age_seconds=round(self._latencies.age_seconds(measurement), 3),
-                jitter_ms=round(measurement.jitter_ms, 3),
-                samples=measurement.samples,
+                location=location_body(locations[entry.site]),
+                ms=entry.ms,
+                uncertainty_ms=entry.uncertainty_ms,
+                origin=entry.origin.value,
+                age_seconds=entry.age_seconds,
+                jitter_ms=entry.jitter_ms,
+                samples=UNSET if entry.samples is None else entry.samples,
             )
-            for measurement, latency in known
-            if measurement.site in locations
+            for entry in known
+            if entry.site in locations
         ]
         return LatencyList(str(address), network_of(address), entries)
 
