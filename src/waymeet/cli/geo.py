@@ -22,7 +22,10 @@ _DAY = 86_400
 
 
 def update(settings: GeoSettings, *, source: str | None, check: bool) -> int:
-    """Have the newest release in use (with `check`, only say whether it is); the exit code. Raises `DatasetError`."""
+    """Have the newest release in use (with `check`, only say whether it is). Raises `DatasetError`.
+
+    The exit code: 0 when it is in use, 1 when it is not, which only happens with `check`.
+    """
     console = Console()
     chosen = _chosen(settings, source)
     installation = Installation(settings.directory)
