@@ -10,11 +10,13 @@ from waymeet.deployments.types import DeploymentRequest, Player
 from waymeet.model.errors import NotFound, Unsatisfiable
 from waymeet.model.filters import Filter, FilterType
 from waymeet.model.ids import OrganisationId
+from waymeet.model.instant import after
 from waymeet.model.latency import Origin
 from waymeet.model.location import Location
-from waymeet.model.states import SessionStatus
+from waymeet.model.states import SessionKind, SessionStatus
 from waymeet.placement.explanation import Explanation, Rule, latencies_of
 from waymeet.placement.limits import LatencyStep
+from waymeet.sessions.seeking import SEEK_SECONDS
 from waymeet.sessions.types import Session, SessionRequest, Wish
 
 pytestmark = pytest.mark.anyio
@@ -216,6 +218,37 @@ class TestLatencySteps:
         assert (explanation.rule, explanation.cap_ms, chosen_city(explanation)) == (Rule.CAPACITY, None, "Montreal")
         assert explanation.decided_at == world.clock.now()
         await world.check_invariants()
+
+    async def test_why_it_waits_is_written_down_once_and_again_when_it_changes(self, world: World) -> None:
+        await world.node("f", FRANKFURT, capacity=1)
+        await world.node("w", WARSAW, capacity=1)
+        await world.node("m", MONTREAL)
+        world.latencies.by_city[PLAYER] = {"Frankfurt": 20.0, "Warsaw": 50.0, "Montreal": 90.0}
+        await world.version(kind=SessionKind.MATCH, sockets=1)
+        await world.seat(1)
+        await world.seat(1, wish=Wish(filters=(Filter("city", ("Warsaw",), FilterType.ANY),)))
+        waiting = await world.seat(1)
+        first = await why(world, waiting)
+        assert (first.rule, first.cap_ms) == (Rule.CAPS, 40)
+
+        async def look_again() -> Explanation:
+            world.clock.pass_seconds(1)
+            await world.session_loop.act_on_due()
+            session = (await world.look(waiting)).session
+            assert session.status is SessionStatus.SEEKING
+            assert session.due_at == after(world.clock.now(), SEEK_SECONDS)
+            return await why(world, waiting)
+
+        # Figures drift all the time, and are no reason to write.
+        world.latencies.by_city[PLAYER]["Montreal"] = 91.0
+        assert [await look_again(), await look_again()] == [first, first]
+        await world.sessions.add_users(ORGANISATION, waiting.session_id, ["203.0.113.1"])
+        larger = await look_again()
+        assert (larger.decided_at, larger.cap_ms, larger.unknown_players) == (world.clock.now(), 40, 1)
+        world.clock.pass_seconds(3)
+        relaxed = await look_again()
+        assert (relaxed.decided_at, relaxed.cap_ms) == (world.clock.now(), 60)
+        assert await look_again() == relaxed
 
     async def test_a_seat_that_becomes_free_near_by_is_taken(self, world: World) -> None:
         await world.node("f", FRANKFURT, capacity=1)

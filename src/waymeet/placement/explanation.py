@@ -6,6 +6,7 @@ Kept with every session, so what is written is short: arrays without names, loca
 from enum import StrEnum
 
 from msgspec import Raw, Struct
+from msgspec.structs import replace
 
 from waymeet.model.instant import Instant
 from waymeet.model.latency import Latency, Origin
@@ -102,6 +103,16 @@ class Explanation(Struct, frozen=True, array_like=True):
 
 CENTRE = "location"
 """Stands for the centre that a request gave, among the players of an explanation."""
+
+
+def same_reasons(one: Explanation, other: Explanation) -> bool:
+    """Whether two explanations differ in nothing but their moment and the costs, which drift while nothing happens."""
+    return _without_figures(one) == _without_figures(other)
+
+
+def _without_figures(explanation: Explanation) -> Explanation:
+    ranking = [replace(entry, worst=0, mean=0, costs=(), uncertainties=(), origins="") for entry in explanation.ranking]
+    return replace(explanation, decided_at=Instant(0), ranking=tuple(ranking))
 
 
 def weighed(

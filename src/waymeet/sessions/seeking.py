@@ -13,6 +13,7 @@ from waymeet.model.errors import Unavailable
 from waymeet.model.ids import OrganisationId, SessionId
 from waymeet.model.instant import MICROSECONDS, Clock, Instant, after
 from waymeet.model.states import SessionStatus, move_session
+from waymeet.placement.explanation import Explanation, same_reasons
 from waymeet.sessions.following import SESSION
 from waymeet.sessions.ports import SessionStore, SessionTransaction
 from waymeet.sessions.seating import Seater, Seating
@@ -36,7 +37,11 @@ def next_look(status: SessionStatus, now: Instant, retention_minutes: int) -> In
 
 
 class Seeking:
-    """Looks again, until there are seats, or the nodes count as lost, or the steps of the latency caps are over."""
+    """Looks again, until there are seats, or the nodes count as lost, or the steps of the latency caps are over.
+
+    Meanwhile the explanation is that of the first look with the same outcome: it is written again only when something
+    else than figures changed, such as the step of the caps or the players.
+    """
 
     def __init__(
         self, store: SessionStore, seater: Seater, webhook: SessionWebhook, finder: CandidateFinder, clock: Clock
@@ -73,10 +78,11 @@ class Seeking:
         await self._store.write(unit)
 
     async def _seek(self, organisation: OrganisationId, session_id: SessionId) -> None:
-        async def read(tx: SessionTransaction) -> SeatedSession | None:
-            return await tx.sessions.find(organisation, session_id)
+        async def read(tx: SessionTransaction) -> tuple[SeatedSession | None, Explanation | None]:
+            found = await tx.sessions.explanation(organisation, session_id)
+            return await tx.sessions.find(organisation, session_id), None if found is None else found[0]
 
-        seated = await self._store.read(read)
+        seated, written = await self._store.read(read)
         if seated is None:
             return  # Deleted meanwhile.
         before, wish = seated.session, seated.session.wish
@@ -117,7 +123,10 @@ class Seeking:
                 found = await self._seater.seat_or_start(tx, organisation, version, request, candidates, now, waited)
             due_at = next_look(found.status, now, session.retention_minutes)
             if found.status is SessionStatus.SEEKING:
-                await tx.sessions.save(replace(session, due_at=due_at, explanation=found.explanation))
+                if due_at is not None and written and found.explanation and same_reasons(written, found.explanation):
+                    await tx.sessions.postpone(session_id, now, due_at)
+                else:
+                    await tx.sessions.save(replace(session, due_at=due_at, explanation=found.explanation))
                 return
             seated = replace(
                 session,
