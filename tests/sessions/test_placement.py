@@ -7,7 +7,7 @@ from tests.stores import Store
 from tests.world import FRANKFURT, MONTREAL, ORGANISATION, PARIS_PLAYER, TORONTO_PLAYER, WARSAW, World
 from waymeet.applications.types import Probe
 from waymeet.deployments.types import DeploymentRequest, Player
-from waymeet.model.errors import NotFound, Unsatisfiable
+from waymeet.model.errors import Invalid, NotFound, Unsatisfiable
 from waymeet.model.filters import Filter, FilterType
 from waymeet.model.ids import OrganisationId
 from waymeet.model.instant import after
@@ -98,6 +98,23 @@ class TestMeasured:
         assert world.latencies.asked == []
         await world.seat(1)
         assert world.latencies.asked == [([PLAYER], ["Frankfurt", "Montreal"])]
+
+    async def test_nobody_is_probed_for_a_group_that_will_be_refused(self, world: World) -> None:
+        for name, location in (("f", FRANKFURT), ("m", MONTREAL)):
+            await world.node(name, location, probes=True)
+        version = await world.version(sockets=2)
+        for _ in range(2):  # Before the version is known, and after.
+            assert (await world.seat(3)).status is SessionStatus.UNPROCESSABLE
+            assert (await world.seat(3, version=version.name)).status is SessionStatus.UNPROCESSABLE
+        with pytest.raises(Invalid):
+            await world.seat(2, version="unheard of")
+        assert world.latencies.asked == []
+        await world.seat(2)
+        await world.seat(2, version=version.name)
+        await world.version("roomy", sockets=3)
+        await world.seat(3, version="roomy")
+        await world.seat(3, version="roomy")
+        assert [len(players) for players, _ in world.latencies.asked] == [2, 2, 3, 3]
 
     async def test_a_single_location_that_can_probe_is_not_asked(self, world: World) -> None:
         await world.node("f", FRANKFURT, probes=True)

@@ -117,7 +117,7 @@ class Seater:
         if seated is not None:
             deployment, site = seated
             return _linked(deployment, explain_seats(choice, site, now))
-        if settings.kind is SessionKind.SEAT and seats > settings.sockets:
+        if never_fits(version, len(request.players)):
             return _unprocessable(
                 f"{seats} users never fit on a deployment with {settings.sockets} sockets; split the group",
                 explain_nothing(choice, now),
@@ -192,6 +192,12 @@ def _site_of(deployment: DeploymentContext, sites: Sequence[int], candidates: Ca
         return sites[0]
     site = candidates.fleet.by_location.get(deployment.location)
     return site if site is not None and site in sites else sites[0]
+
+
+def never_fits(version: Version, users: int) -> bool:
+    """Whether a server that is started for the version now would be too small for so many users, even empty."""
+    settings = version.settings.sessions
+    return settings.kind is SessionKind.SEAT and seats_needed(settings.kind, users) > settings.sockets
 
 
 def wanted_tags(request: SessionRequest) -> list[str]:

@@ -23,7 +23,7 @@ from waymeet.placement.explanation import Explanation
 from waymeet.sessions.following import SESSION
 from waymeet.sessions.known_versions import KnownVersions
 from waymeet.sessions.ports import SessionStore, SessionTransaction
-from waymeet.sessions.seating import Seater, Seating, wanted_tags
+from waymeet.sessions.seating import Seater, Seating, never_fits, wanted_tags
 from waymeet.sessions.seeking import next_look
 from waymeet.sessions.types import SeatedSession, Session, SessionRequest, seats_needed
 from waymeet.sessions.webhook import SessionWebhook
@@ -71,8 +71,9 @@ class SessionService:
             raise Invalid({"ip_list": f"a session has at most {HIGHEST_USERS} users; split the group"})
         wish = request.wish
         measured = not wish.skip_telemetry and request.deployment_id is None
+        probe = measured and await self._worth_probing(organisation, request)
         candidates = await self._finder.find(
-            organisation, request.players, wish.location, wish.filters, measured=measured
+            organisation, request.players, wish.location, wish.filters, measured=measured, probe=probe
         )
         if candidates.players is not request.players:
             request = replace(request, players=candidates.players)
@@ -116,6 +117,23 @@ class SessionService:
 
         session = await self._store.write(at_once)
         return session if session is not None else await self._store.write(thoroughly)
+
+    async def _worth_probing(self, organisation: OrganisationId, request: SessionRequest) -> bool:
+        """Whether anything can follow from measuring: not for a version that is not there, or that the group never fits.
+
+        Nobody is refused by it, so it does not matter if the version changes just now. Costs a read only where the
+        version is not known to take the group.
+        """
+        users = len(request.players)
+        known = self._known_versions.find(organisation, request.application, request.version)
+        if users <= 1 or (known is not None and not never_fits(known, users)):
+            return True
+
+        async def unit(tx: SessionTransaction) -> Version | None:
+            return await tx.applications.find_version(organisation, request.application, request.version)
+
+        version = await self._store.read(unit)
+        return version is not None and version.deployable and not never_fits(version, users)
 
     async def _seat_quickly(
         self, organisation: OrganisationId, request: SessionRequest, candidates: Candidates
