@@ -50,7 +50,7 @@ def bind_any(
 
 
 def read_kept(file: Path, names: Sequence[str], highest: int) -> Sequence[int | None]:
-    """The ports of these names that were kept, up to `highest`; nothing of anything where one is not usable."""
+    """The ports of these names that were kept; `None` for one above `highest`, and for all where the file is not usable."""
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
         return [_port(content[name], highest) for name in names]

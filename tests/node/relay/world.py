@@ -74,8 +74,10 @@ class World:
                 sent = Sent(to, via, bytes(content[start:]))
             case Answer(state) | Refuse(state, _):
                 sent = Sent(source, port, STATE_FRAMES[state])
-            case Drop():
+            case Drop(_):
                 return None
+            case _:
+                raise AssertionError(f"{self.verdict} is no verdict")
         assert len(sent.content) < len(datagram), "an answer must be shorter than its question"
         return sent
 

@@ -34,6 +34,7 @@ BATCH = 64
 PART = 64
 """Sessions that are looked at, or changed, between two batches: about a millisecond's work."""
 RESTART_SECONDS = 1.0
+_CLOSED = "the relay is closed"
 
 Result = TypeVar("Result")
 _Work = Generator[None, None, Result]
@@ -72,6 +73,8 @@ class PlainRelay:
         self._buffer = bytearray(MAX_DATAGRAM + 1)
         self._view = memoryview(self._buffer)
         self._work: deque[tuple[_Work[Any], Future[Any]]] = deque()
+        self._asking = threading.Lock()
+        """Held for a moment: nobody asks a relay that is closed, nor wakes it through a socket that is."""
         self._closing = threading.Event()
         self._woken, self._waker = socket.socketpair()
         self._woken.setblocking(False)
@@ -98,12 +101,15 @@ class PlainRelay:
         self._ask(_at_once(self._drain))
 
     def close(self) -> None:
-        self._closing.set()
-        self._wake()
+        with self._asking:
+            if self._closing.is_set():
+                return
+            self._closing.set()
+            self._wake()
         self._thread.join()
         for work, answer in self._work:
             work.close()
-            answer.cancel()
+            answer.set_exception(Unavailable(_CLOSED))
         self._work.clear()
         for endpoints in self._endpoints.values():
             for each in endpoints:
@@ -112,11 +118,12 @@ class PlainRelay:
         self._waker.close()
 
     def _ask(self, work: _Work[Result]) -> Result:
-        if self._closing.is_set():
-            raise Unavailable("the relay is closed")
         answer: Future[Result] = Future()
-        self._work.append((work, answer))
-        self._wake()
+        with self._asking:
+            if self._closing.is_set():
+                raise Unavailable(_CLOSED)
+            self._work.append((work, answer))
+            self._wake()
         try:
             return answer.result(PATIENCE_SECONDS)
         except TimeoutError:

@@ -22,7 +22,6 @@ log = logging.getLogger(__name__)
 WAITING_MESSAGES = 64
 """What may wait for the relay; while more comes, nothing is read from the control plane."""
 IDLE_SECONDS = 10.0
-"""Between two looks for sessions that nobody uses."""
 IDLE_PER_MESSAGE = 1_000
 
 Said = RelaysPart | RelaysFull | RelaysDelta
@@ -31,9 +30,11 @@ Said = RelaysPart | RelaysFull | RelaysDelta
 class Relay:
     """A node's relay. It relays on with what it knows while nobody talks to the node, and is brought level afterwards."""
 
-    def __init__(self, engine: RelayEngine, capacity: int) -> None:
+    def __init__(self, engine: RelayEngine, capacity: int, idle_seconds: float = IDLE_SECONDS) -> None:
         self.capacity = capacity
         """Relay sessions at most."""
+        self.idle_seconds = idle_seconds
+        """Between two looks for sessions that nobody uses."""
         self._engine = engine
         self._tokens: dict[str, int] = {}
         """Session tokens by key."""
@@ -128,7 +129,7 @@ class RelayConversation:
     async def report_idle(self) -> NoReturn:
         """Say which sessions nobody uses, again and again until they are gone. Raises as `obey` does."""
         while True:
-            await asyncio.sleep(IDLE_SECONDS)
+            await asyncio.sleep(self._relay.idle_seconds)
             keys = await self._relay.idle()
             for start in range(0, len(keys), IDLE_PER_MESSAGE):
                 await self._send(RelaysIdle(tuple(keys[start : start + IDLE_PER_MESSAGE])))
