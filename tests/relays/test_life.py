@@ -137,9 +137,7 @@ async def test_what_a_relay_does_not_confirm_stays_wanted(world: World) -> None:
     relay = await HandRelay.joined(world)
     session = await ready(world, relay, "203.0.113.7", "198.51.100.23")
     first, second = session.users
-    await unconfirmed(
-        world, world.relays.revoke(ORGANISATION, session.session_id, first.token), relay, relay.through
-    )
+    await unconfirmed(world, world.relays.revoke(ORGANISATION, session.session_id, first.token), relay, relay.through)
     # Asked again, the answer waits for the same change, which is there to be heard.
     async with relay.at_work():
         _, removed = await world.relays.revoke(ORGANISATION, session.session_id, first.token)
@@ -222,7 +220,7 @@ async def test_a_session_without_room_on_its_relay_fails_with_the_reason(world: 
     assert await webhooks(world, session) == ["ERROR"]
     await relay.catch_up()
     assert relay.serves == {}
-    with pytest.raises(Conflict, match="ERROR.*no room"):
+    with pytest.raises(Conflict, match=r"ERROR.*no room"):
         await world.relays.authorize(ORGANISATION, session.session_id, "198.51.100.23")
     # It is on no relay any more, so nobody has to confirm its end.
     await world.relays.delete(ORGANISATION, session.session_id)

@@ -90,7 +90,7 @@ async def test_the_row_decides_not_an_old_snapshot(world: World) -> None:
     away = world.directory.fleet
     await watch(world, LOST_SECONDS - 1)
     await world.node("relay", relay=PORTS)
-    world.directory._fleet = away  # noqa: SLF001 - a bell was lost, as far as this process knows the node is away
+    world.directory._fleet = away
     await watch(world, 2)
     assert (await look(world, session)).ready
 
@@ -202,11 +202,9 @@ async def test_an_idle_loop_writes_nothing(world: World) -> None:
         return await write(unit)  # type: ignore[arg-type]
 
     loop_store = type("Watched", (), {"write": staticmethod(counted), "read": world.store.read})()
-    world.relay_loop._store = loop_store  # noqa: SLF001 - to see what it writes
+    world.relay_loop._store = loop_store
     for _ in range(3):
         world.clock.pass_seconds(1)
         assert not await world.relay_loop.act_on_due()
         await world.relay_loop.give_up_lost_nodes()
     assert writes == 0
-
-

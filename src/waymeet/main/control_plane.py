@@ -86,9 +86,6 @@ OPERATOR_TOKEN = "operator"
 NODES_TOKEN = "nodes"
 """Names of the tokens that come from the settings; a changed setting retires the one before."""
 
-RELAY_PATIENCE_SECONDS = 3.0
-"""How long a call waits for a relay to confirm what it promises; after that the answer is 503."""
-
 GARBAGE_THRESHOLD = 20_000
 """Objects made, less those gone, between two collections of the youngest generation."""
 
@@ -211,7 +208,7 @@ class ControlPlane:
             geography,
             locations,
             relay_endings,
-            Confirmations(store, bells, clock, RELAY_PATIENCE_SECONDS),
+            Confirmations(store, bells, clock, settings.relays.confirm_seconds),
             clock,
             rng,
             fqdn_suffix=settings.relays.fqdn_suffix,

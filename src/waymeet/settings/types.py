@@ -261,6 +261,15 @@ class RelaySessionSettings(Section, frozen=True, kw_only=True):
             "empty hands out addresses",
         ),
     ] = ""
+    confirm_seconds: Annotated[
+        float,
+        Meta(
+            gt=0,
+            le=60,
+            description="How long a call waits for the relay to confirm that it lets a user in, shuts one out or ends a "
+            "session; after that the answer is 503, and the change is made all the same",
+        ),
+    ] = 3.0
     node_lost_seconds: Annotated[
         float,
         Meta(
