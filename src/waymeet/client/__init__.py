@@ -56,6 +56,7 @@ from waymeet.client.paging import Page
 from waymeet.client.pinging import PingTransport, RoundTrips, ping, ping_async
 from waymeet.client.placement import ExcludedLocation, Placement, PlacementLimits, PlayerCost, RankedLocation
 from waymeet.client.places import AvailableLocation, Location, LocationTag
+from waymeet.client.relay import RelayClient, RelayHost, RelayRefused, RelayState
 from waymeet.client.relay_types import (
     AuthorizedUser,
     RelayAddress,
@@ -151,10 +152,14 @@ __all__ = [
     "RateLimited",
     "RecordedSelector",
     "RelayAddress",
+    "RelayClient",
+    "RelayHost",
     "RelayPort",
     "RelayPortPair",
+    "RelayRefused",
     "RelaySession",
     "RelaySessionFailed",
+    "RelayState",
     "RelayStatistics",
     "RelayStatus",
     "RelayUser",
