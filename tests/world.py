@@ -31,6 +31,7 @@ from waymeet.model.instant import MICROSECONDS, Instant
 from waymeet.model.latency import Latency, Origin
 from waymeet.model.location import Coordinates, Location
 from waymeet.model.node_messages import PROTOCOL, BeaconPorts, Hello, Role
+from waymeet.model.relays import RelayPorts
 from waymeet.model.servers import (
     EndReason,
     PortMapping,
@@ -40,7 +41,6 @@ from waymeet.model.servers import (
     ServerReport,
 )
 from waymeet.model.states import SessionKind
-from waymeet.model.relays import RelayPorts
 from waymeet.placement.limits import LatencyStep
 from waymeet.placement.places import place as site_place
 from waymeet.relays.confirming import Confirmations

@@ -164,7 +164,9 @@ async def test_what_no_relay_says_ends_the_connection_with_the_reason(
         assert (code, why.startswith(reason)) == (4400, True)
 
 
-@pytest.mark.parametrize("message", [RelaysApplied(1), RelaysIdle(()), Heartbeat(relay=RelayLoad(0, 0, RelayCounters()))])
+@pytest.mark.parametrize(
+    "message", [RelaysApplied(1), RelaysIdle(()), Heartbeat(relay=RelayLoad(0, 0, RelayCounters()))]
+)
 async def test_a_node_without_a_relay_does_not_speak_of_it(world: World, message: FromNode) -> None:
     async with connected(world) as node:
         node.say(HELLO, SeenFull(()))

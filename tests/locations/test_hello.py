@@ -104,7 +104,7 @@ MOST = RelayCounters(
     HIGHEST_COUNT,
     HIGHEST_COUNT,
     HIGHEST_COUNT,
-    {reason: HIGHEST_COUNT for reason in DropReason},
+    dict.fromkeys(DropReason, HIGHEST_COUNT),
     Instant(253_402_300_799_000_000),
 )
 

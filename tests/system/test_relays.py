@@ -200,7 +200,8 @@ def test_many_at_once_and_none_is_lost_or_left(tmp_path: Path, database_url: str
             return None if found is None else float(found[1])
 
         # Forgotten once the relay knows that they ended; nothing is bound to it any more, and what it counted is known.
-        for status in RelayStatus:
-            eventually(lambda status=status: not counted(f'waymeet_relay_sessions{{status="{status.lower()}"}}'))
+        eventually(
+            lambda: not any(counted(f'waymeet_relay_sessions{{status="{status.lower()}"}}') for status in RelayStatus)
+        )
         eventually(lambda: counted("waymeet_relay_bindings") == 0.0)
         eventually(lambda: (counted('waymeet_relay_packets_total{direction="received"}') or 0) >= 2 * SESSIONS)
