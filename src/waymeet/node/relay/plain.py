@@ -164,7 +164,6 @@ class PlainRelay:
     def _relay_waiting(self, port: Port, here: Endpoint) -> None:
         """Relay what has arrived, up to a batch."""
         buffer, core = self._buffer, self._core
-        now = self._now()
         for _ in range(BATCH):
             try:
                 length, source = here.receive(buffer)
@@ -172,7 +171,7 @@ class PlainRelay:
                 return
             except OSError:
                 continue  # News of a datagram that could not be delivered.
-            verdict = core.receive(port, source, buffer, length, now)
+            verdict = core.receive(port, source, buffer, length, self._now())
             if isinstance(verdict, Forward):
                 self._send(verdict.via, self._view[verdict.start : length], verdict.to)
             elif not isinstance(verdict, Drop):
