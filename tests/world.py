@@ -31,6 +31,7 @@ from waymeet.model.instant import MICROSECONDS, Instant
 from waymeet.model.latency import Latency, Origin
 from waymeet.model.location import Coordinates, Location
 from waymeet.model.node_messages import PROTOCOL, BeaconPorts, Hello, Role
+from waymeet.model.relays import RelayPorts
 from waymeet.model.servers import (
     EndReason,
     PortMapping,
@@ -42,6 +43,13 @@ from waymeet.model.servers import (
 from waymeet.model.states import SessionKind
 from waymeet.placement.limits import LatencyStep
 from waymeet.placement.places import place as site_place
+from waymeet.relays.confirming import Confirmations
+from waymeet.relays.endings import RelayEndings
+from waymeet.relays.loop import RelayLoop
+from waymeet.relays.service import RelayService
+from waymeet.relays.serving import RelayServing
+from waymeet.relays.types import RelaySession
+from waymeet.relays.webhook import RelayWebhook
 from waymeet.sessions.following import SessionsFollowDeployments
 from waymeet.sessions.loop import SessionLoop
 from waymeet.sessions.seating import Seater
@@ -54,6 +62,8 @@ from waymeet.store.transaction import Transaction
 
 ORGANISATION = OrganisationId("tests")
 IMAGE = "studio/arena"
+CONFIRMING_SECONDS = 3.0
+"""By the clock moved by hand: calls wait for a relay to confirm until a test lets this time pass."""
 
 _INVARIANTS = Statement(
     """
@@ -70,6 +80,15 @@ _NODES = Statement(
     SELECT n.name, n.capacity, n.in_use,
         (SELECT COUNT(*) FROM deployment d WHERE d.node_name = n.name AND d.ended_at IS NULL) AS placed
     FROM node n
+    """
+)
+_RELAYS = Statement(
+    """
+    SELECT r.node_name, r.capacity, r.session_count, r.last_change, r.confirmed_change,
+        (SELECT COUNT(*) FROM relay_session s WHERE s.node_name = r.node_name
+            AND s.status IN ('INITIALIZING', 'READY')) AS placed,
+        (SELECT COALESCE(MAX(s.change_number), 0) FROM relay_session s WHERE s.node_name = r.node_name) AS newest
+    FROM relay r
     """
 )
 _EVERY_DEPLOYMENT = Statement("SELECT request_id FROM deployment ORDER BY created_at, request_id")
@@ -159,6 +178,15 @@ class World:
         self.observation = Observation(store, self.changes, self.clock)
         self.deployment_loop = DeploymentLoop(store, self.changes, self.directory, self.clock, retention, 120)
         self.session_loop = SessionLoop(store, Seeking(store, seater, webhook, finder, self.clock), self.clock)
+        relay_webhook = RelayWebhook(_relay_body, self.rng)
+        endings = RelayEndings(relay_webhook)
+        confirmations = Confirmations(store, store.bells, self.clock, CONFIRMING_SECONDS)
+        self.geography = geography
+        self.relays = RelayService(
+            store, finder, geography, self.locations, endings, confirmations, self.clock, self.rng
+        )
+        self.relay_serving = RelayServing(store, endings, relay_webhook, self.clock)
+        self.relay_loop = RelayLoop(store, endings, self.directory, self.clock, 60.0)
         self.tokens: dict[str, str] = {}
 
     async def found(self) -> "World":
@@ -179,11 +207,29 @@ class World:
         tags: dict[str, str] | None = None,
         beacon: BeaconPorts | None = None,
         probes: bool = False,
+        relay: RelayPorts | None = None,
+        relay_capacity: int = 100,
+        address: str = "192.0.2.1",
     ) -> NodeName:
-        roles = (Role.SERVER,) if beacon is None else (Role.SERVER, Role.BEACON)
-        about = (PROTOCOL, name, roles, "process", "192.0.2.1", location, capacity, tags or {}, None, images)
-        hello = Hello(*about, beacon=beacon, probes=probes)
+        others = {Role.BEACON: beacon, Role.RELAY: relay}
+        hello = Hello(
+            PROTOCOL,
+            name,
+            (Role.SERVER, *(role for role, ports in others.items() if ports is not None)),
+            "process",
+            address,
+            location,
+            capacity,
+            tags or {},
+            None,
+            images,
+            beacon=beacon,
+            probes=probes,
+            relay=relay,
+            relay_capacity=relay_capacity if relay is not None else 0,
+        )
         self.tokens[name] = await self.locations.join(hello)
+        await self.relay_serving.joined(hello)
         await self.directory.refresh()
         return NodeName(name)
 
@@ -281,6 +327,9 @@ class World:
                 assert row["ended_at"] is None or row["linked"] == 0, dict(_members(row))
             for row in await tx.connection.fetch(_NODES):
                 assert row["in_use"] == row["placed"] <= row["capacity"], dict(_members(row))
+            for row in await tx.connection.fetch(_RELAYS):
+                assert row["session_count"] == row["placed"], dict(_members(row))
+                assert max(row["confirmed_change"], row["newest"]) <= row["last_change"], dict(_members(row))
 
         await self.store.scan(unit)
 
@@ -292,6 +341,10 @@ def _members(row: object) -> Sequence[tuple[str, object]]:
 
 def _session_body(seated: SeatedSession, now: Instant) -> bytes:
     return seated.session.status.value.encode()
+
+
+def _relay_body(session: RelaySession) -> bytes:
+    return session.status.value.encode()
 
 
 def _status_body(deployment: Deployment, sessions: Sequence[LinkedSession], now: Instant) -> bytes:

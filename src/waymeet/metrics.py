@@ -13,12 +13,28 @@ from prometheus_client.registry import Collector
 
 
 @dataclass(frozen=True, slots=True)
+class RelayCounts:
+    """What all relays have and have counted. Traffic and drops are as the nodes said in their last heartbeats."""
+
+    sessions: Mapping[str, int] = field(default_factory=dict)
+    connected: int = 0
+    places: int = 0
+    bindings: int = 0
+    packets: Mapping[str, int] = field(default_factory=dict)
+    """By direction, as seen from the relay: received, sent."""
+    bytes: Mapping[str, int] = field(default_factory=dict)
+    drops: Mapping[str, int] = field(default_factory=dict)
+    """By reason, out of the closed set."""
+
+
+@dataclass(frozen=True, slots=True)
 class Counts:
     """How many there were of everything at one moment."""
 
     deployments: Mapping[str, int] = field(default_factory=dict)
     sessions: Mapping[str, int] = field(default_factory=dict)
     webhooks: Mapping[str, int] = field(default_factory=dict)
+    relays: RelayCounts = field(default_factory=RelayCounts)
     nodes_connected: int = 0
     nodes_known: int = 0
     places_used: int = 0
@@ -43,6 +59,7 @@ class DomainMetrics(Collector):
         yield _by_status("waymeet_deployments", "Deployments that are remembered, by status", counts.deployments)
         yield _by_status("waymeet_sessions", "Sessions that are remembered, by status", counts.sessions)
         yield _by_status("waymeet_webhook_deliveries", "Webhook deliveries that are remembered", counts.webhooks)
+        yield from _relays(counts.relays)
         yield GaugeMetricFamily("waymeet_nodes_connected", "Nodes with a live connection", counts.nodes_connected)
         yield GaugeMetricFamily("waymeet_nodes_known", "Nodes that have ever joined", counts.nodes_known)
         yield GaugeMetricFamily("waymeet_places_used", "Deployments that hold a place on a node", counts.places_used)
@@ -80,6 +97,24 @@ class BeaconMetrics(Collector):
         yield CounterMetricFamily(
             "waymeet_beacons_delisted", "How often a beacon stopped answering since the start", counts.delistings
         )
+
+
+def _relays(counts: RelayCounts) -> Iterator[Metric]:
+    yield _by_status("waymeet_relay_sessions", "Relay sessions that are remembered, by status", counts.sessions)
+    yield GaugeMetricFamily("waymeet_relays_connected", "Relays of connected nodes", counts.connected)
+    yield GaugeMetricFamily("waymeet_relay_places", "Sessions that all connected relays take together", counts.places)
+    yield GaugeMetricFamily(
+        "waymeet_relay_bindings", "Addresses of hosts and clients that are bound to connected relays", counts.bindings
+    )
+    for name, documentation, label, numbers in (
+        ("waymeet_relay_packets", "Datagrams that relays received and sent", "direction", counts.packets),
+        ("waymeet_relay_bytes", "Bytes of these datagrams", "direction", counts.bytes),
+        ("waymeet_relay_dropped_packets", "Datagrams that relays dropped, by reason", "reason", counts.drops),
+    ):
+        family = CounterMetricFamily(name, documentation, labels=(label,))
+        for value, count in sorted(numbers.items()):
+            family.add_metric((value,), count)
+        yield family
 
 
 def _by_status(name: str, documentation: str, counts: Mapping[str, int]) -> GaugeMetricFamily:

@@ -19,6 +19,7 @@ from waymeet.client import (
     Selector,
     SessionConfig,
     SessionConfigChange,
+    Unavailable,
     Variable,
     VersionChange,
     WhitelistEntry,
@@ -42,6 +43,7 @@ ANY_ANSWER: dict[str, Any] = {
     "whitelist_entries": [],
     "is_joinable_by_session": True,
     "secret": "whsec_AAAA",
+    "session_user": {"ip_address": "203.0.113.7", "authorization_token": 21986334},
 }
 
 PAGED = {"page": "1", "limit": "10"}
@@ -361,6 +363,51 @@ CALLS: dict[str, tuple[Callable[[Any], Any], str, str, dict[str, str], Any]] = {
         {},
         {"filters": [{"field": "request_id", "values": ["57f84a8e1298"], "filter_type": "any"}]},
     ),
+    "relay create": (
+        lambda c: c.relays.create(
+            ["203.0.113.7", "203.0.113.7"],
+            filters=[Filter.any_of("location", "FR", "DE")],
+            webhook_url="https://backend.example.org/hooks/relay",
+        ),
+        "POST",
+        "/v1/relays/sessions",
+        {},
+        {
+            "users": [{"ip": "203.0.113.7"}, {"ip": "203.0.113.7"}],
+            "filters": [{"field": "location", "values": ["FR", "DE"], "filter_type": "any"}],
+            "webhook_url": "https://backend.example.org/hooks/relay",
+        },
+    ),
+    "relay get": (lambda c: c.relays.get("3960c873aafd-S"), "GET", "/v1/relays/sessions/3960c873aafd-S", {}, None),
+    "relay delete": (
+        lambda c: c.relays.delete("3960c873aafd-S"),
+        "DELETE",
+        "/v1/relays/sessions/3960c873aafd-S",
+        {},
+        None,
+    ),
+    "relay authorize": (
+        lambda c: c.relays.authorize("3960c873aafd-S", "198.51.100.23"),
+        "POST",
+        "/v1/relays/sessions:authorize-user",
+        {},
+        {"session_id": "3960c873aafd-S", "user_ip": "198.51.100.23"},
+    ),
+    "relay revoke": (
+        lambda c: c.relays.revoke("3960c873aafd-S", 774120093),
+        "POST",
+        "/v1/relays/sessions:revoke-user",
+        {},
+        {"session_id": "3960c873aafd-S", "authorization_token": 774120093},
+    ),
+    "relay statistics": (
+        lambda c: c.relays.statistics("3960c873aafd-S"),
+        "GET",
+        "/v1/relays/sessions/3960c873aafd-S/stats",
+        {},
+        None,
+    ),
+    "relay page": (lambda c: c.relays.page(), "GET", "/v1/relays/sessions", PAGED, None),
     "location page": (
         lambda c: c.locations.page(application="arena", version="1", with_tags=True),
         "GET",
@@ -547,6 +594,51 @@ def test_an_empty_answer_to_a_delete_is_success(client: Either, server: FakeServ
 def test_an_application_reads_with_only_its_name(client: Either, server: FakeServer) -> None:
     server.script(Scripted(200, {"name": "arena"}))
     assert client(lambda c: c.applications.get("arena")) == Application(name="arena")
+
+
+RELAY_SESSION = {
+    "session_id": "3960c873aafd-S",
+    "authorization_token": 1203344871,
+    "status": "READY",
+    "ready": True,
+    "linked": True,
+    "error": None,
+    "session_users": [
+        {"ip_address": "203.0.113.7", "latitude": 48.85, "longitude": 2.35, "authorization_token": 21986334},
+        {"ip_address": "203.0.113.7", "latitude": None, "longitude": None, "authorization_token": "4294967295"},
+    ],
+    "relay": {
+        "ip": "192.0.2.80",
+        "host": "3960c873aafd.st.example.net",
+        "ports": {
+            "server": {"port": 32000, "protocol": "UDP", "link": "3960c873aafd.st.example.net:32000"},
+            "client": {"port": 32001, "protocol": "UDP", "link": "3960c873aafd.st.example.net:32001"},
+        },
+    },
+    "webhook_url": None,
+}
+
+
+def test_a_ready_relay_session_reads_whole(client: Either, server: FakeServer) -> None:
+    server.script(Scripted(200, {"session_id": "3960c873aafd-S", "relay": None}), Scripted(200, RELAY_SESSION))
+    session = client(lambda c: c.relays.wait_until_ready("3960c873aafd-S"))
+    assert (session.authorization_token, session.relay.ip) == (1203344871, "192.0.2.80")
+    assert (session.relay.ports.server.port, session.relay.ports.client.port) == (32000, 32001)
+    assert [user.authorization_token for user in session.session_users] == [21986334, 4294967295]
+    assert [user.latitude for user in session.session_users] == [48.85, None]
+
+
+def test_revoking_again_answers_nothing(client: Either, server: FakeServer) -> None:
+    server.script(Scripted(200, RELAY_SESSION), Scripted(204))
+    assert client(lambda c: c.relays.revoke("3960c873aafd-S", 1)).session_id == "3960c873aafd-S"
+    assert client(lambda c: c.relays.revoke("3960c873aafd-S", 1)) is None
+
+
+def test_a_delete_that_the_relay_has_not_confirmed_is_not_repeated(client: Either, server: FakeServer) -> None:
+    server.script(Scripted(503, {"message": "not confirmed"}, {"Retry-After": "2"}), Scripted(404))
+    with pytest.raises(Unavailable):
+        client(lambda c: c.relays.delete("3960c873aafd-S"))
+    assert len(server.asked) == 1
 
 
 @pytest.mark.parametrize("name", ["", ".", ".."])

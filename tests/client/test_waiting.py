@@ -4,7 +4,15 @@ import pytest
 
 from tests.client.either import Either
 from tests.client.fake_server import FakeServer, Scripted
-from waymeet.client import DeploymentFailed, NotFound, SessionFailed, StillWaiting, Unauthorized, Unavailable
+from waymeet.client import (
+    DeploymentFailed,
+    NotFound,
+    RelaySessionFailed,
+    SessionFailed,
+    StillWaiting,
+    Unauthorized,
+    Unavailable,
+)
 
 
 def session(status: str, *, ready: bool = False, error: str | None = None) -> Scripted:
@@ -45,6 +53,16 @@ def test_a_session_that_cannot_become_ready_raises_the_servers_reason(
     server.script(session("Waiting"), session(status, error="no capacity in Europe"))
     with pytest.raises(SessionFailed, match="no capacity in Europe") as caught:
         client(lambda c: c.sessions.wait_until_ready("950dd2eaff09-S"))
+    assert caught.value.session.status == status
+
+
+@pytest.mark.parametrize("status", ["ERROR", "TERMINATING"])
+def test_a_relay_session_that_cannot_become_ready_raises_the_servers_reason(
+    status: str, client: Either, server: FakeServer
+) -> None:
+    server.script(session("INITIALIZING"), session(status, error="the relay is away"))
+    with pytest.raises(RelaySessionFailed, match="the relay is away") as caught:
+        client(lambda c: c.relays.wait_until_ready("950dd2eaff09-S"))
     assert caught.value.session.status == status
 
 

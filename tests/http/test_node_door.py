@@ -109,7 +109,7 @@ class Node:
 
 @asynccontextmanager
 async def connected(world: World) -> AsyncIterator[Node]:
-    node = Node(NodeDoor(Nodes(), world.locations, world.observation, world.store.bells))
+    node = Node(NodeDoor(Nodes(), world.locations, world.observation, world.relay_serving, world.store.bells))
     try:
         yield await node.accepted()
     finally:

@@ -101,6 +101,7 @@ async def api(world: World, beacon_health: BeaconHealth) -> AsyncIterator[httpx.
         applications=ApplicationService(world.store, EveryImage(), world.clock, rng, VersionDefaults()),
         deployments=world.deployments,
         sessions=world.sessions,
+        relays=world.relays,
         directory=world.directory,
         beacons=BeaconService(world.directory, beacon_health, world.clock),
         geography=GeoDatabase(tuple),

@@ -26,6 +26,8 @@ token_app = typer.Typer(no_args_is_help=True, help="Make, list and revoke API to
 app.add_typer(token_app, name="token")
 beacons_app = typer.Typer(no_args_is_help=True, help="List beacons, and measure how far they are from here")
 app.add_typer(beacons_app, name="beacons")
+relay_app = typer.Typer(no_args_is_help=True, help="Find out what keeps players from a relay")
+app.add_typer(relay_app, name="relay")
 geo_app = typer.Typer(no_args_is_help=True, help="Install geo data, and look at it")
 app.add_typer(geo_app, name="geo")
 
@@ -404,3 +406,52 @@ def _ask_beacons(url: str | None, token: str | None, data: Path | None, work: "C
             raise typer.Exit(work(client))
     except (ClientError, ValueError) as error:
         fail(str(error))
+
+
+@relay_app.command("ping")
+def relay_ping(
+    host: Annotated[str, typer.Argument(help="The relay's name or address", show_default=False)],
+    server_port: Annotated[int, typer.Option(min=1, max=65535, help="Its UDP port for hosts", show_default=False)],
+    client_port: Annotated[int, typer.Option(min=1, max=65535, help="Its UDP port for clients", show_default=False)],
+    session_token: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            max=2**32 - 1,
+            envvar="WAYMEET_RELAY_SESSION_TOKEN",
+            help="The session's authorization_token",
+            show_default=False,
+        ),
+    ],
+    user_token: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            max=2**32 - 1,
+            envvar="WAYMEET_RELAY_USER_TOKEN",
+            help="A user's authorization_token",
+            show_default=False,
+        ),
+    ],
+    host_token: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=2**32 - 1,
+            envvar="WAYMEET_RELAY_HOST_TOKEN",
+            help="The token of the user who is to host meanwhile; default the same user",
+            show_default=False,
+        ),
+    ] = None,
+    timeout: Annotated[float, typer.Option(min=0.01, max=60, help="Seconds to wait for each answer")] = 1.0,
+    as_json: Json = False,
+) -> None:
+    """Play host and player of a relay session from here, and say step by step what fails: name, ports, tokens, the way
+    through, the longest datagram. Exit code 1 when something does.
+
+    Takes the places of both users, as a player does who comes back from another address: use a session made for it.
+    """
+    from waymeet.cli.relay import Target, ping
+
+    target = Target(host, server_port, client_port, session_token, user_token, host_token)
+    raise typer.Exit(ping(target, timeout=timeout, as_json=as_json))

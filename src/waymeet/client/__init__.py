@@ -37,6 +37,7 @@ from waymeet.client.errors import (
     ImageUnavailable,
     NotFound,
     RateLimited,
+    RelaySessionFailed,
     ServerError,
     SessionFailed,
     StillWaiting,
@@ -55,6 +56,17 @@ from waymeet.client.paging import Page
 from waymeet.client.pinging import PingTransport, RoundTrips, ping, ping_async
 from waymeet.client.placement import ExcludedLocation, Placement, PlacementLimits, PlayerCost, RankedLocation
 from waymeet.client.places import AvailableLocation, Location, LocationTag
+from waymeet.client.relay import RelayClient, RelayHost, RelayRefused, RelayState
+from waymeet.client.relay_types import (
+    AuthorizedUser,
+    RelayAddress,
+    RelayPort,
+    RelayPortPair,
+    RelaySession,
+    RelayStatistics,
+    RelayStatus,
+    RelayUser,
+)
 from waymeet.client.retry import Retry
 from waymeet.client.session_types import (
     CreatedSession,
@@ -85,6 +97,7 @@ __all__ = [
     "Application",
     "AsyncClient",
     "AsyncGameServer",
+    "AuthorizedUser",
     "AvailableLocation",
     "BadRequest",
     "Beacon",
@@ -138,6 +151,18 @@ __all__ = [
     "RankedLocation",
     "RateLimited",
     "RecordedSelector",
+    "RelayAddress",
+    "RelayClient",
+    "RelayHost",
+    "RelayPort",
+    "RelayPortPair",
+    "RelayRefused",
+    "RelaySession",
+    "RelaySessionFailed",
+    "RelayState",
+    "RelayStatistics",
+    "RelayStatus",
+    "RelayUser",
     "Retry",
     "RoundTrips",
     "Selector",

@@ -17,6 +17,7 @@ from waymeet.client.latencies import Latencies
 from waymeet.client.locations import Locations
 from waymeet.client.operation import ConnectionT, Group, operation
 from waymeet.client.plan import Plan
+from waymeet.client.relays import Relays
 from waymeet.client.retry import DEFAULT_RETRY, ONCE, Retry
 from waymeet.client.sessions import Sessions
 from waymeet.client.tags import Tags
@@ -41,6 +42,7 @@ class ClientCalls(Group[ConnectionT]):
         self.deployments = Deployments(connection)
         self.tags = Tags(connection)
         self.sessions = Sessions(connection)
+        self.relays = Relays(connection)
         self.locations = Locations(connection)
         self.beacons = Beacons(connection)
         self.latencies = Latencies(connection)

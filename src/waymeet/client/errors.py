@@ -17,6 +17,8 @@ ClientError
  +- Unreachable         no answer at all
  +- SessionFailed       a session that was waited for can no longer become ready
  +- DeploymentFailed    likewise a deployment
+ +- RelaySessionFailed  likewise a relay session
+ +- RelayRefused        a relay that does not let a peer in (`waymeet.client.relay`)
  +- StillWaiting        the time given to a wait is over
  +- WebhookRejected     a webhook that is not what it claims to be
 """
@@ -26,6 +28,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from waymeet.client.deployment_types import Deployment
+    from waymeet.client.relay_types import RelaySession
     from waymeet.client.session_types import Session
 
 
@@ -126,6 +129,15 @@ class SessionFailed(ClientError):
     def __init__(self, session: "Session") -> None:
         reason = session.error or "the server gave no reason"
         super().__init__(f"session {session.session_id} is {session.status}: {reason}")
+        self.session = session
+
+
+class RelaySessionFailed(ClientError):
+    """The relay session ended in ERROR or TERMINATING; `message` is the server's reason."""
+
+    def __init__(self, session: "RelaySession") -> None:
+        reason = session.error or "the server gave no reason"
+        super().__init__(f"relay session {session.session_id} is {session.status}: {reason}")
         self.session = session
 
 

@@ -13,6 +13,7 @@ from waymeet.model.filters import Filter
 from waymeet.model.ids import OrganisationId
 from waymeet.model.latency import Latency
 from waymeet.model.location import Coordinates
+from waymeet.model.node_messages import Role
 from waymeet.placement.explanation import CENTRE
 from waymeet.placement.members import NOTHING_MEASURED, Member, member
 
@@ -37,14 +38,18 @@ class CandidateFinder:
         *,
         measured: bool,
         probe: bool = True,
+        role: Role = Role.SERVER,
     ) -> Candidates:
         """The candidates for a group, their players' places looked up.
 
         With `measured` also what was measured of them counts, and with `probe` the locations that could be chosen measure
         first where nothing fresh is known, which takes some 300 ms at most. An explicit `centre` replaces the players'
-        own places (contract 2.2, `location`), and nothing is measured.
+        own places (contract 2.2, `location`), and nothing is measured. With the role `relay` the nodes are those whose
+        relay is connected.
         """
         fleet = self._directory.fleet
+        if role is Role.RELAY:
+            fleet = fleet.relays
         players = located(players, self._geography)
         if centre is not None:
             return Candidates(fleet, [Member(unit_vector(centre))], filters, players=players, counted=(CENTRE,))

@@ -29,6 +29,11 @@ class Country:
     aliases: tuple[str, ...] = ()
     """Other names in common use, above all those that geo data and operators write."""
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Everything that stands for it: both codes, its name, its aliases."""
+        return (self.code, self.alpha_3, self.name, *self.aliases)
+
 
 CONTINENTS: Mapping[str, Continent] = {
     code: Continent(code, name)
@@ -315,9 +320,7 @@ COUNTRIES: Mapping[str, Country] = _countries()
 _FORMER_CODES = {"UK": "GB", "EL": "GR", "AN": "CW"}
 
 _COUNTRY_OF: Mapping[str, Country] = {
-    name_key(text): country
-    for country in COUNTRIES.values()
-    for text in (country.code, country.alpha_3, country.name, *country.aliases)
+    name_key(text): country for country in COUNTRIES.values() for text in country.names
 }
 _CONTINENT_OF: Mapping[str, Continent] = {
     name_key(text): continent for continent in CONTINENTS.values() for text in (continent.code, continent.name)

@@ -4,7 +4,9 @@ import re
 from math import isfinite
 
 from waymeet.model.errors import Invalid
-from waymeet.model.node_messages import PROTOCOL, Answer, Hello
+from waymeet.model.instant import MICROSECONDS
+from waymeet.model.node_messages import PROTOCOL, Answer, Hello, Role
+from waymeet.model.relays import RelayCounters, RelayLoad
 from waymeet.model.text import is_line
 
 HIGHEST_CAPACITY = 100_000
@@ -13,10 +15,16 @@ HIGHEST_IMAGES = 1_000
 LONGEST_TEXT = 255
 HIGHEST_BEACON_PORT = 59_999
 """Contract 2.14."""
+HIGHEST_PORT = 65_535
+HIGHEST_RELAY_CAPACITY = 1_000_000
+HIGHEST_COUNT = 2**60
+"""Far beyond what a relay can count in its life; several of them still fit what both databases hold."""
+LATEST_INSTANT = 253_402_300_799 * MICROSECONDS
 LONGEST_IMAGE = 512
 LONGEST_WORD = 64
 MOST_PROBES = 64
 MOST_SAMPLES = 64
+MOST_REASONS = 64
 
 _NODE_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 
@@ -41,6 +49,7 @@ def check_hello(hello: Hello) -> None:
         raise Invalid({"region": f"at most {LONGEST_TEXT} printable characters"})
     _check_location(hello)
     _check_beacon(hello)
+    _check_relay(hello)
     if len(hello.tags) > HIGHEST_TAGS:
         raise Invalid({"tags": f"at most {HIGHEST_TAGS}"})
     for key, value in hello.tags.items():
@@ -72,6 +81,48 @@ def check_answer(answer: Answer) -> None:
             raise Invalid({f"probes.{index}.address": "an address that was asked about"})
         if len(probe.samples_ms) > MOST_SAMPLES:
             raise Invalid({f"probes.{index}.samples_ms": f"at most {MOST_SAMPLES}"})
+
+    if answer.relay is not None:
+        _check_counters("relay", answer.relay)
+
+
+def check_relay_load(load: RelayLoad) -> None:
+    """`Invalid` for what no relay can have counted."""
+    for member in ("sessions", "bindings"):
+        _check_count(f"relay.{member}", getattr(load, member))
+    _check_counters("relay.counters", load.counters)
+
+
+def _check_counters(path: str, counters: RelayCounters) -> None:
+    for member in ("received_packets", "received_bytes", "sent_packets", "sent_bytes"):
+        _check_count(f"{path}.{member}", getattr(counters, member))
+    if len(counters.drops) > MOST_REASONS:
+        raise Invalid({f"{path}.drops": f"at most {MOST_REASONS} reasons"})
+    for reason, count in counters.drops.items():
+        if not is_line(reason, LONGEST_WORD):
+            raise Invalid({f"{path}.drops": f"a reason has at most {LONGEST_WORD} printable characters"})
+        _check_count(f"{path}.drops.{reason}", count)
+    if counters.last_seen_at is not None and not 0 <= counters.last_seen_at <= LATEST_INSTANT:
+        raise Invalid({f"{path}.last_seen_at": "an instant before the year 10000"})
+
+
+def _check_count(path: str, count: int) -> None:
+    if not 0 <= count <= HIGHEST_COUNT:
+        raise Invalid({path: f"between 0 and {HIGHEST_COUNT}"})
+
+
+def _check_relay(hello: Hello) -> None:
+    if not 0 <= hello.relay_capacity <= HIGHEST_RELAY_CAPACITY:
+        raise Invalid({"relay_capacity": f"between 0 and {HIGHEST_RELAY_CAPACITY} relay sessions"})
+    if hello.relay is None:
+        return
+    if Role.RELAY not in hello.roles:
+        raise Invalid({"relay": "ports of a relay, but the role relay is not among the roles"})
+    for member in ("server_port", "client_port"):
+        if not 1 <= getattr(hello.relay, member) <= HIGHEST_PORT:
+            raise Invalid({f"relay.{member}": f"between 1 and {HIGHEST_PORT}"})
+    if hello.relay.server_port == hello.relay.client_port:
+        raise Invalid({"relay.client_port": "hosts and clients are told apart by the port; choose another"})
 
 
 def _check_beacon(hello: Hello) -> None:

@@ -60,8 +60,8 @@ class LocationRows(Protocol):
         """Whether `drop_questions_before` would find anything."""
 
     async def forgettable(self, before: Instant) -> Sequence[NodeName]:
-        """Nodes that are not connected, have given no sign of life since `before`, and hold no deployment, ended ones that
-        are still remembered included.
+        """Nodes that are not connected, have given no sign of life since `before`, and hold no deployment and no relay
+        session, ended ones that are still remembered included.
         """
 
     async def forget(self, name: NodeName, before: Instant) -> bool:

@@ -64,6 +64,7 @@ class LocationService:
             version=hello.version,
             beacon=hello.beacon,
             probes=hello.probes,
+            relay=hello.relay,
         )
 
         async def unit(tx: LocationTransaction) -> None:

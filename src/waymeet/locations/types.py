@@ -12,6 +12,7 @@ from waymeet.model.ids import NodeName
 from waymeet.model.instant import Instant
 from waymeet.model.location import Location
 from waymeet.model.node_messages import BeaconPorts, QuestionKind, Role
+from waymeet.model.relays import RelayPorts
 from waymeet.placement.places import Place, place
 
 
@@ -29,6 +30,7 @@ class NodeProfile:
     version: str = ""
     beacon: BeaconPorts | None = None
     probes: bool = False
+    relay: RelayPorts | None = None
     known_since: Instant = Instant(0)
     """When it first joined, or joined again after more than a day."""
 
@@ -105,6 +107,11 @@ class Fleet:
     @cached_property
     def by_name(self) -> Mapping[str, Node]:
         return {node.name: node for node in self.nodes}
+
+    @cached_property
+    def relays(self) -> "Fleet":
+        """The connected nodes whose relay is open, as a fleet of their own."""
+        return Fleet(node for node in self.nodes if node.connected and node.profile.relay is not None)
 
     @cached_property
     def sites(self) -> Sequence[Site]:

@@ -1,12 +1,12 @@
 """Brings the domain metrics up to date when somebody asks for them."""
 
 import asyncio
-from collections.abc import Mapping
+from dataclasses import replace
 
 import structlog
 
 from waymeet.locations.directory import Directory
-from waymeet.metrics import Counts, DomainMetrics
+from waymeet.metrics import Counts, DomainMetrics, RelayCounts
 from waymeet.model.errors import Unavailable
 from waymeet.model.instant import Clock
 from waymeet.store.postgres import PostgresStore
@@ -19,6 +19,8 @@ PAUSE_PER_SECOND = 20.0
 """What is remembered may be millions of rows: counting takes at most a twentieth of one core."""
 PATIENCE_SECONDS = 5.0
 """For one count; after that whoever asks gets the last numbers. Half of what Prometheus allows for its question."""
+
+_DIRECTIONS = ("received", "sent")
 
 _log = structlog.get_logger(__name__)
 
@@ -71,16 +73,28 @@ class Census:
     async def count(self) -> None:
         """Count once."""
 
-        async def unit(tx: Transaction) -> tuple[Mapping[str, int], Mapping[str, int], Mapping[str, int]]:
-            return await tx.census.deployments(), await tx.census.sessions(), await tx.census.webhooks()
+        async def unit(tx: Transaction) -> Counts:
+            totals = await tx.relays.totals()
+            return Counts(
+                deployments=await tx.census.deployments(),
+                sessions=await tx.census.sessions(),
+                webhooks=await tx.census.webhooks(),
+                relays=RelayCounts(
+                    sessions=await tx.census.relay_sessions(),
+                    connected=totals.relays,
+                    places=totals.places,
+                    bindings=totals.bindings,
+                    packets={direction: totals.traffic[f"{direction}_packets"] for direction in _DIRECTIONS},
+                    bytes={direction: totals.traffic[f"{direction}_bytes"] for direction in _DIRECTIONS},
+                    drops=totals.drops,
+                ),
+            )
 
-        deployments, sessions, webhooks = await self._store.scan(unit)
+        counted = await self._store.scan(unit)
         nodes = self._directory.nodes
         connected = [node for node in nodes if node.connected]
-        self._metrics.counts = Counts(
-            deployments=deployments,
-            sessions=sessions,
-            webhooks=webhooks,
+        self._metrics.counts = replace(
+            counted,
             nodes_connected=len(connected),
             nodes_known=len(nodes),
             places_used=sum(node.in_use for node in nodes),

@@ -39,6 +39,7 @@ from waymeet.http.limits import HttpLimits, RateClass
 from waymeet.http.nodes.connection import NodeDoor
 from waymeet.http.server import ServerSettings, bind, server_for
 from waymeet.http.v1.deployments import status_webhook
+from waymeet.http.v1.relays import relay_webhook
 from waymeet.http.v1.services import Services
 from waymeet.http.v1.sessions import session_webhook
 from waymeet.latencies import loop as latency_loop
@@ -59,6 +60,12 @@ from waymeet.main.tasks import Tasks
 from waymeet.metrics import BeaconCounts, BeaconMetrics, DomainMetrics
 from waymeet.model.errors import Invalid, WaymeetError
 from waymeet.placement.limits import LatencyStep
+from waymeet.relays.confirming import Confirmations
+from waymeet.relays.endings import RelayEndings
+from waymeet.relays.loop import RelayLoop
+from waymeet.relays.service import RelayService
+from waymeet.relays.serving import RelayServing
+from waymeet.relays.webhook import RelayWebhook
 from waymeet.sessions.following import SessionsFollowDeployments
 from waymeet.sessions.loop import SessionLoop
 from waymeet.sessions.seating import Seater
@@ -193,6 +200,21 @@ class ControlPlane:
             store, changes, directory, clock, retention, settings.deployments.node_lost_seconds
         )
         session_loop = SessionLoop(store, Seeking(store, seater, session_hook, finder, clock), clock)
+        relay_hook = RelayWebhook(relay_webhook, rng)
+        relay_endings = RelayEndings(relay_hook)
+        relays = RelayService(
+            store,
+            finder,
+            geography,
+            locations,
+            relay_endings,
+            Confirmations(store, bells, clock, settings.relays.confirm_seconds),
+            clock,
+            rng,
+            fqdn_suffix=settings.relays.fqdn_suffix,
+        )
+        relay_serving = RelayServing(store, relay_endings, relay_hook, clock)
+        relay_loop = RelayLoop(store, relay_endings, directory, clock, settings.relays.node_lost_seconds)
         beacon_health = BeaconHealth()
         beacon_loop = BeaconLoop(directory, beacon_health, UdpProber(rng), clock)
         domain_metrics = DomainMetrics()
@@ -217,6 +239,7 @@ class ControlPlane:
                 "latencies": lambda: latency_loop.run(latencies),
                 "deployments": deployment_loop.run,
                 "sessions": session_loop.run,
+                "relays": relay_loop.run,
                 "webhooks": webhook_loop.run,
                 "beacons": beacon_loop.run,
                 "geography": self._geography_watch.run,
@@ -227,6 +250,7 @@ class ControlPlane:
             applications=applications,
             deployments=deployments,
             sessions=sessions,
+            relays=relays,
             directory=directory,
             beacons=BeaconService(directory, beacon_health, clock, settings.beacons.fqdn_suffix),
             geography=geography,
@@ -243,7 +267,11 @@ class ControlPlane:
             limits=http_limits(settings),
             checks={"store": self._check_store, "nodes": self._node_readiness.check},
             notices={"geo": self._geography_watch.notice},
-            web_sockets={"/nodes/connect": NodeDoor(accounts, locations, Observation(store, changes, clock), bells)},
+            web_sockets={
+                "/nodes/connect": NodeDoor(
+                    accounts, locations, Observation(store, changes, clock), relay_serving, bells
+                )
+            },
             lifespan=self._lifespan,
             registry=registry,
             before_metrics=self._census.refresh,

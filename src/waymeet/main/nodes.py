@@ -1,21 +1,21 @@
 """Putting nodes together."""
 
-import logging
 import os
 import random
 
 from waymeet.clock import SystemClock
 from waymeet.drivers.process import Program
 from waymeet.logs import configure_logs
-from waymeet.model.node_messages import Role
 from waymeet.node.beacon import WantedPorts
 from waymeet.node.definition import NodeDefinition
 from waymeet.node.host import run_nodes
 from waymeet.node.probing import ProbeRules
-from waymeet.settings import Settings
+from waymeet.node.relay import Capacity, RelayRules, WantedRelayPorts
+from waymeet.settings import RelaySettings, Settings
 from waymeet.settings.types import ProbeSettings
 
-_log = logging.getLogger(__name__)
+USERS_PER_RELAY_SESSION = 100
+"""On average: a relay that is full of sessions has room for so many times as many users."""
 
 
 def run(
@@ -23,9 +23,6 @@ def run(
 ) -> None:
     """Run every node of `settings` in this process."""
     configure_logs(settings.log.format, settings.log.level)
-    for node in settings.nodes:
-        if Role.RELAY in node.roles:
-            _log.warning("node %s: the role relay is not part of this release yet, and ignored", node.name)
     run_nodes(
         definitions(settings, url, token),
         clock=SystemClock(),
@@ -59,10 +56,28 @@ def definitions(settings: Settings, url: str, token: str) -> list[NodeDefinition
             programs=programs,
             ports=node.port_range,
             beacon_ports=WantedPorts(node.beacon.udp_port, node.beacon.tcp_port),
+            relay_ports=WantedRelayPorts(node.relay.server_port, node.relay.client_port),
+            relay_rules=_relay_rules(node.relay),
             probing=_probing(node.probe),
         )
         for node in settings.nodes
     ]
+
+
+def _relay_rules(chosen: RelaySettings) -> RelayRules:
+    return RelayRules(
+        owner_timeout=_nanoseconds(chosen.owner_timeout_seconds),
+        client_idle_timeout=_nanoseconds(chosen.client_idle_seconds),
+        session_idle_timeout=_nanoseconds(60 * chosen.session_idle_minutes),
+        session_unused_timeout=_nanoseconds(60 * chosen.session_unused_minutes),
+        enforce_source_ip=chosen.enforce_source_ip,
+        answer_strangers=chosen.answer_strangers,
+        capacity=Capacity(sessions=chosen.capacity, users=chosen.capacity * USERS_PER_RELAY_SESSION),
+    )
+
+
+def _nanoseconds(seconds: float) -> int:
+    return round(seconds * 1_000_000_000)
 
 
 def _probing(chosen: ProbeSettings) -> ProbeRules | None:

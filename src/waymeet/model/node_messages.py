@@ -8,6 +8,12 @@
     Heartbeat    every few seconds             Question   logs or readings of one server
     Answer       to a Question
 
+and with a node that has a relay:
+
+    RelaysApplied after each of these          RelaysPart before a long RelaysFull: what does not fit that message
+    RelaysIdle   whom nobody uses any more     RelaysFull after WantedFull: everything (else) that its relay is to serve
+                                               RelaysDelta what changed since the change before
+
 Both directions are level-triggered: after a lost connection either side starts again from its full state. A report that
 says ENDED is repeated in every SeenFull until its key is neither wanted nor remembered, so none is lost with a socket.
 """
@@ -17,6 +23,7 @@ from enum import StrEnum
 
 from waymeet.model.latency import ProbeResult
 from waymeet.model.location import Location
+from waymeet.model.relays import RelayCounters, RelayLoad, RelayPorts, RelaySpec
 from waymeet.model.servers import Reading, ServerReport, ServerSpec
 
 PROTOCOL = 1
@@ -59,6 +66,10 @@ class Hello:
     """Only with the role `beacon`."""
     probes: bool = False
     """Whether the node can measure round-trip times to players (`QuestionKind.PROBE`)."""
+    relay: RelayPorts | None = None
+    """Only with the role `relay`, and once its ports are open."""
+    relay_capacity: int = 0
+    """Relay sessions at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +98,8 @@ class Heartbeat:
     """Still here. `load` is the machine's one-minute load average per core."""
 
     load: float | None = None
+    relay: RelayLoad | None = None
+    """Only of a node with a relay."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,12 +115,13 @@ class ServerLogs:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The answer to the `Question` with the same id: one of `logs`, `readings` and `probes`, or `error`."""
+    """The answer to the `Question` with the same id: one of `logs`, `readings`, `probes` and `relay`, or `error`."""
 
     id: str
     logs: ServerLogs | None = None
     readings: tuple[Reading, ...] | None = None
     probes: tuple[ProbeResult, ...] | None = None
+    relay: RelayCounters | None = None
     error: str | None = None
 
 
@@ -144,10 +158,57 @@ class WantedDelta:
     removed: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class RelaysPart:
+    """The beginning of a full set of relay sessions that is too long for one message. More of it follows, a `RelaysFull`
+    at last.
+    """
+
+    sessions: tuple[RelaySpec, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RelaysFull:
+    """With the `RelaysPart`s just before, every relay session that the node is to serve, as of `change` or later.
+
+    Tokens of any other session are dead once the node has applied this.
+    """
+
+    change: int
+    sessions: tuple[RelaySpec, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RelaysDelta:
+    """Sessions as they are from now on, and keys of those that ended: everything between the change before and `change`."""
+
+    change: int
+    sessions: tuple[RelaySpec, ...] = ()
+    removed: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RelaysApplied:
+    """Everything up to `change` is in force: who is let in gets through, who is shut out does not."""
+
+    change: int
+    refused: tuple[str, ...] = ()
+    """Keys of sessions that the relay does not serve, of those that it was just told about: it has no room for them."""
+
+
+@dataclass(frozen=True, slots=True)
+class RelaysIdle:
+    """Relay sessions without a valid frame for so long that they end (relay wire, 5.7). Repeated until they are gone."""
+
+    keys: tuple[str, ...]
+
+
 class QuestionKind(StrEnum):
     LOGS = "logs"
     READINGS = "readings"
     PROBE = "probe"
+    RELAY = "relay"
+    """What the relay counted for the relay session `key`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,5 +226,5 @@ class Question:
     addresses: tuple[str, ...] = ()
 
 
-FromNode = Hello | SeenPart | SeenFull | SeenDelta | Heartbeat | Answer
-ToNode = Welcome | WantedPart | WantedFull | WantedDelta | Question
+FromNode = Hello | SeenPart | SeenFull | SeenDelta | Heartbeat | Answer | RelaysApplied | RelaysIdle
+ToNode = Welcome | WantedPart | WantedFull | WantedDelta | Question | RelaysPart | RelaysFull | RelaysDelta

@@ -1,4 +1,4 @@
-"""The states of deployments and sessions, and the only table of moves between them."""
+"""The states of deployments, sessions and relay sessions, and the only table of moves between them."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -93,6 +93,26 @@ SESSION_MOVES: Mapping[SessionStatus, frozenset[SessionStatus]] = {
 }
 
 
+class RelayStatus(StrEnum):
+    """Written on the wire as they are, in capitals (contract 2.15)."""
+
+    INITIALIZING = "INITIALIZING"
+    SEEKING = "SEEKING"
+    READY = "READY"
+    ERROR = "ERROR"
+    TERMINATING = "TERMINATING"
+
+
+_R = RelayStatus
+RELAY_MOVES: Mapping[RelayStatus, frozenset[RelayStatus]] = {
+    _R.INITIALIZING: frozenset({_R.SEEKING, _R.READY, _R.ERROR, _R.TERMINATING}),
+    _R.SEEKING: frozenset({_R.INITIALIZING, _R.READY, _R.ERROR, _R.TERMINATING}),
+    _R.READY: frozenset({_R.ERROR, _R.TERMINATING}),
+    _R.ERROR: frozenset({_R.TERMINATING}),
+    _R.TERMINATING: frozenset(),
+}
+
+
 class SessionKind(StrEnum):
     """What occupies a socket of a deployment (contract 2.1)."""
 
@@ -112,4 +132,11 @@ def move_session(current: SessionStatus, target: SessionStatus) -> SessionStatus
     """`target`, when the table allows the move; `ForbiddenTransition` otherwise."""
     if target not in SESSION_MOVES[current]:
         raise ForbiddenTransition("session", current, target)
+    return target
+
+
+def move_relay(current: RelayStatus, target: RelayStatus) -> RelayStatus:
+    """`target`, when the table allows the move; `ForbiddenTransition` otherwise."""
+    if target not in RELAY_MOVES[current]:
+        raise ForbiddenTransition("relay session", current, target)
     return target

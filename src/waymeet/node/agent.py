@@ -13,7 +13,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketExce
 
 import waymeet
 from waymeet.drivers.base import Driver
-from waymeet.model.errors import Invalid, NotFound
+from waymeet.model.errors import Invalid, NotFound, Unavailable
 from waymeet.model.instant import Clock
 from waymeet.model.node_messages import (
     PROTOCOL,
@@ -24,6 +24,9 @@ from waymeet.model.node_messages import (
     Hello,
     Question,
     QuestionKind,
+    RelaysDelta,
+    RelaysFull,
+    RelaysPart,
     SeenDelta,
     SeenFull,
     SeenPart,
@@ -36,6 +39,7 @@ from waymeet.model.servers import EndReason, ServerPhase, ServerReport
 from waymeet.node.definition import NodeDefinition
 from waymeet.node.probing import ProbeQuestions, Prober
 from waymeet.node.reconnecting import SOUND_SECONDS, Ending, Reconnecting, ending_of
+from waymeet.node.relay import Relay, RelayConversation
 from waymeet.node.wanted import Wanted
 from waymeet.wire import MESSAGE_BYTES, decode_to_node, encode, in_parts
 
@@ -79,6 +83,7 @@ class Agent:
         settings: AgentSettings | None = None,
         beacon: BeaconPorts | None = None,
         prober: Prober | None = None,
+        relay: Relay | None = None,
     ) -> None:
         self._definition = definition
         self._driver = driver
@@ -87,6 +92,7 @@ class Agent:
         self._settings = settings or AgentSettings()
         self._beacon = beacon
         self._prober = prober
+        self._relay = relay
         self._wanted = Wanted()
         self._reports: Mapping[str, ServerReport] = {}
         self._met = False
@@ -227,6 +233,8 @@ class Agent:
             reason = received.reason or f"closed with code {received.code}" if received else "the connection broke"
         except Invalid as error:
             ending, reason = Ending.LOST, f"the control plane said what no node understands: {error.message}"
+        except Unavailable as error:
+            ending, reason = Ending.LOST, error.message
         except (OSError, TimeoutError, WebSocketException) as error:
             ending, reason = Ending.LOST, str(error) or type(error).__name__
         if ending is Ending.REFUSED:
@@ -279,11 +287,16 @@ class Agent:
             raise Invalid({"heartbeat_seconds": f"{welcome.heartbeat_seconds} is not within 0.01 to 3600"})
         self._failures, self._met = 0, True
         log.info("node %s: connected to %s", self._definition.name, self._definition.control_plane_url)
+        relaying = None
+        if self._relay is not None:
+            relaying = RelayConversation(self._relay, lambda message: self._send(connection, message))
         tasks: list[asyncio.Future[NoReturn]] = [
-            asyncio.ensure_future(self._listen(connection)),
+            asyncio.ensure_future(self._listen(connection, relaying)),
             asyncio.ensure_future(self._report(connection)),
             asyncio.ensure_future(self._beat(connection, welcome.heartbeat_seconds)),
         ]
+        if relaying is not None:
+            tasks += [asyncio.ensure_future(relaying.obey()), asyncio.ensure_future(relaying.report_idle())]
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -292,7 +305,7 @@ class Agent:
             await asyncio.gather(*tasks, return_exceptions=True)
         raise next(filter(None, (task.exception() for task in done)))
 
-    async def _listen(self, connection: ClientConnection) -> NoReturn:
+    async def _listen(self, connection: ClientConnection, relaying: RelayConversation | None) -> NoReturn:
         probes = ProbeQuestions(self._prober, lambda answer: self._send(connection, answer))
         try:
             while True:
@@ -305,6 +318,10 @@ class Agent:
                     case WantedDelta() as message:
                         self._wanted.apply(message)
                         self._stirred.set()
+                    case (RelaysPart() | RelaysFull() | RelaysDelta()) as message:
+                        if relaying is None:
+                            raise Invalid({"type": "this node has no relay"})
+                        await relaying.hear(message)
                     case Question(kind=QuestionKind.PROBE) as message:
                         probes.take(message)
                     case Question() as message:
@@ -316,6 +333,10 @@ class Agent:
 
     async def _answer(self, question: Question) -> Answer:
         try:
+            if question.kind is QuestionKind.RELAY:
+                if self._relay is None:
+                    return Answer(question.id, error="this node has no relay")
+                return await self._relay.answer(question)
             if question.kind is QuestionKind.LOGS:
                 return Answer(question.id, logs=await self._driver.logs(question.key))
             return Answer(question.id, readings=tuple(await self._driver.readings(question.key)))
@@ -353,7 +374,8 @@ class Agent:
     async def _beat(self, connection: ClientConnection, seconds: float) -> NoReturn:
         while True:
             await asyncio.sleep(seconds)
-            await self._send(connection, Heartbeat(load=os.getloadavg()[0] / (os.cpu_count() or 1)))
+            relay = None if self._relay is None else await self._relay.load()
+            await self._send(connection, Heartbeat(load=os.getloadavg()[0] / (os.cpu_count() or 1), relay=relay))
 
     async def _send(self, connection: ClientConnection, message: FromNode) -> None:
         await connection.send(encode(message))
@@ -374,6 +396,8 @@ class Agent:
             version=waymeet.__version__,
             beacon=self._beacon,
             probes=self._prober is not None and self._prober.able,
+            relay=None if self._relay is None else self._relay.ports,
+            relay_capacity=0 if self._relay is None else self._relay.capacity,
         )
 
 

@@ -11,6 +11,7 @@ from waymeet.model.location import Location
 from waymeet.model.node_messages import Role
 from waymeet.node.beacon import WantedPorts
 from waymeet.node.probing import ProbeRules
+from waymeet.node.relay import RelayRules, WantedRelayPorts
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,9 @@ class NodeDefinition:
     """Ports that its servers may be given. Nodes of one process may share a range."""
     beacon_ports: WantedPorts = WantedPorts()
     """For a node with the role `beacon`."""
+    relay_ports: WantedRelayPorts = WantedRelayPorts()
+    relay_rules: RelayRules = RelayRules()
+    """Both for a node with the role `relay`."""
     probing: ProbeRules | None = ProbeRules()
     """How it measures round-trip times to players; `None`: not at all."""
 

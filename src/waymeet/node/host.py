@@ -20,6 +20,7 @@ from waymeet.node.beacon import open_beacon
 from waymeet.node.definition import NodeDefinition
 from waymeet.node.probing import Prober
 from waymeet.node.reconnecting import Reconnecting
+from waymeet.node.relay import Relay, open_relay
 
 log = logging.getLogger(__name__)
 
@@ -49,13 +50,16 @@ def run_nodes(
     With `stop_servers` a signal stops every game server first, within `STOP_SECONDS`; without, and always when the
     supervisor is gone, they run on and are found again by the next node with the same data directory. `stop_at_once`
     only stops what an earlier run left. `environment` is this process's own. Raises `Invalid` for an unknown driver or a
-    beacon's port that is taken, `Unavailable` for a driver that cannot be used here.
+    port of a beacon or relay that is taken, `Unavailable` for a driver that cannot be used here.
     """
     with (
         _beacons([] if stop_at_once else definitions, clock, rng) as beacons,
+        _relays([] if stop_at_once else definitions, clock, rng) as relays,
         asyncio.Runner(loop_factory=_loop_factory()) as runner,
     ):
-        runner.run(_host(definitions, beacons, clock, rng, environment, stop_servers, stop_at_once, supervised_fd))
+        runner.run(
+            _host(definitions, beacons, relays, clock, rng, environment, stop_servers, stop_at_once, supervised_fd)
+        )
 
 
 @contextmanager
@@ -81,9 +85,32 @@ def _beacons(
         yield ports
 
 
+@contextmanager
+def _relays(definitions: Sequence[NodeDefinition], clock: Clock, rng: random.Random) -> Iterator[Mapping[str, Relay]]:
+    """The relays of the nodes that have one, open until the block ends, by node."""
+    with ExitStack() as stack:
+        relays: dict[str, Relay] = {}
+        for definition in definitions:
+            if Role.RELAY in definition.roles:
+                relay = open_relay(
+                    definition.name,
+                    definition.address,
+                    definition.relay_ports,
+                    definition.relay_rules,
+                    directory=definition.data_directory,
+                    avoid=definition.ports,
+                    clock=clock,
+                    rng=rng,
+                )
+                stack.enter_context(closing(relay))
+                relays[definition.name] = relay
+        yield relays
+
+
 async def _host(
     definitions: Sequence[NodeDefinition],
     beacons: Mapping[str, BeaconPorts],
+    relays: Mapping[str, Relay],
     clock: Clock,
     rng: random.Random,
     environment: Mapping[str, str],
@@ -100,6 +127,7 @@ async def _host(
             reconnecting=Reconnecting(rng),
             beacon=beacons.get(definition.name),
             prober=None if definition.probing is None else Prober(definition.probing, clock, rng),
+            relay=relays.get(definition.name),
         )
         for definition in definitions
     ]
@@ -111,6 +139,8 @@ async def _host(
     try:
         if await _next_wish(wish, running) is _Exit.STOP:
             log.info("stopping all game servers")
+            for relay in relays.values():
+                relay.drain()
             stopping = asyncio.gather(*(agent.stop_servers(STOP_GRACE_SECONDS) for agent in agents))
             late = asyncio.create_task(asyncio.sleep(STOP_SECONDS))
             # Asked twice, it still stops them in good order; only the loss of its supervisor makes it go at once.

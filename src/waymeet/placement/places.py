@@ -10,6 +10,8 @@ from waymeet.model.location import Location
 
 CONSTRAINT_FIELDS = ("city", "country", "continent", "region", "administrative_division")
 FILTER_FIELDS = frozenset({*CONSTRAINT_FIELDS, "location_tags"})
+ANY_NAME = "location"
+"""The filter field of relays that matches a place by whatever it is called (contract 2.16)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,7 @@ def place(key: str, location: Location, *, region: str | None, tags: Mapping[str
     }
     values["region"] = frozenset(comparable("region", text) for text in (location.continent, region) if text)
     values["location_tags"] = frozenset(folded(text) for tag, value in tags.items() for text in (tag, f"{tag}={value}"))
+    values[ANY_NAME] = frozenset(_every_name(location))
     site = "|".join(str(getattr(location, member.name)) for member in fields(location))
     return Place(key, site, location, values)
 
@@ -51,9 +54,22 @@ def comparable(field_name: str, value: str) -> str:
         case "continent" | "region":
             continent = continent_named(value)
             return continent.code if continent is not None else name_key(value)
-        case "city" | "administrative_division":
+        case "city" | "administrative_division" | "location":
             return name_key(value)
     return folded(value)
+
+
+def _every_name(location: Location) -> Iterable[str]:
+    """Country and continent by codes and names, city, administrative division.
+
+    All of them, rather than one that stands for all: `NA` is Namibia as well as North America, and both are meant.
+    """
+    texts = [location.city, location.country, location.continent, location.administrative_division]
+    if (country := country_named(location.country)) is not None:
+        texts += country.names
+    if (continent := continent_named(location.continent)) is not None:
+        texts += (continent.code, continent.name)
+    return (name_key(text) for text in texts if text)
 
 
 @dataclass(frozen=True, slots=True)

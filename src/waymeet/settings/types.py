@@ -261,6 +261,37 @@ class BeaconListSettings(Section, frozen=True, kw_only=True):
     ] = ""
 
 
+class RelaySessionSettings(Section, frozen=True, kw_only=True):
+    """Relay sessions."""
+
+    fqdn_suffix: Annotated[
+        str,
+        Meta(
+            pattern=_HOST_NAME_SUFFIX,
+            description="Host names handed out are `<id>.<suffix>`, which your DNS must resolve to the session's node; "
+            "empty hands out addresses",
+        ),
+    ] = ""
+    confirm_seconds: Annotated[
+        float,
+        Meta(
+            gt=0,
+            le=60,
+            description="How long a call waits for the relay to confirm that it lets a user in, shuts one out or ends a "
+            "session; after that the answer is 503, and the change is made all the same",
+        ),
+    ] = 3.0
+    node_lost_seconds: Annotated[
+        float,
+        Meta(
+            ge=1,
+            le=86_400,
+            description="How long a node may be away before its relay sessions are given up, and ended when it is back; "
+            "until then its relay goes on forwarding, connected or not",
+        ),
+    ] = 60.0
+
+
 class LatencySettings(Section, frozen=True, kw_only=True):
     """Measuring how far players are from your locations."""
 
@@ -297,15 +328,53 @@ class LatencySettings(Section, frozen=True, kw_only=True):
 
 
 class RelaySettings(Section, frozen=True, kw_only=True):
-    """Ports of a node's relay."""
+    """A node's relay; see docs/operating.md."""
 
     server_port: Annotated[
-        Annotated[int, Meta(ge=1, le=HIGHEST_PORT)] | None, Meta(description="UDP port for hosts; absent = a free one")
+        Annotated[int, Meta(ge=1, le=HIGHEST_PORT)] | None,
+        Meta(description="UDP port for hosts; absent = a free one, the same again after a restart"),
     ] = None
     client_port: Annotated[
         Annotated[int, Meta(ge=1, le=HIGHEST_PORT)] | None,
-        Meta(description="UDP port for clients; absent = a free one"),
+        Meta(description="UDP port for clients; absent = a free one, the same again after a restart"),
     ] = None
+    capacity: Annotated[int, Meta(ge=0, le=100_000, description="Relay sessions at most")] = 10_000
+    enforce_source_ip: Annotated[
+        bool,
+        Meta(
+            description="Let a user speak only from the IP address that it was registered with; shuts out players behind "
+            "carrier-grade NAT, on VPNs and on the move"
+        ),
+    ] = False
+    answer_strangers: Annotated[
+        bool,
+        Meta(
+            description="Tell those with wrong tokens so, at a limited rate; `false` = silence, without a hint on screen"
+        ),
+    ] = True
+    owner_timeout_seconds: Annotated[
+        float,
+        Meta(
+            ge=10.5,
+            le=3600,
+            description="A host that is silent for longer counts as gone, until it returns; scenes that take long to load "
+            "silence hosts for 10 seconds",
+        ),
+    ] = 30.0
+    client_idle_seconds: Annotated[
+        float,
+        Meta(ge=1, le=3600, description="A client that is silent for so long is sent nothing until it speaks again"),
+    ] = 30.0
+    session_idle_minutes: Annotated[
+        float, Meta(ge=0.1, le=10_080, description="A session in which nobody spoke for so long is ended")
+    ] = 10.0
+    session_unused_minutes: Annotated[
+        float, Meta(ge=0.1, le=10_080, description="A session in which nobody ever spoke is ended after so long")
+    ] = 30.0
+
+    def __post_init__(self) -> None:
+        if self.server_port is not None and self.server_port == self.client_port:
+            raise ValueError("client_port: must differ from server_port; the port tells hosts and clients apart")
 
 
 class BeaconSettings(Section, frozen=True, kw_only=True):
@@ -367,7 +436,7 @@ class NodeSettings(Section, frozen=True, kw_only=True):
     ] = "127.0.0.1"
     roles: Annotated[
         tuple[Role, ...], Meta(min_length=1, max_length=3, description="What it offers: `server`, `relay`, `beacon`")
-    ] = (Role.SERVER, Role.BEACON)
+    ] = (Role.SERVER, Role.RELAY, Role.BEACON)
     driver: Annotated[
         Literal["process", "docker"],
         Meta(description="Run the listed `[programs]`, or containers"),
@@ -486,6 +555,7 @@ class Settings(Section, frozen=True, kw_only=True):
     geo: GeoSettings = GeoSettings()
     latencies: LatencySettings = LatencySettings()
     beacons: BeaconListSettings = BeaconListSettings()
+    relays: RelaySessionSettings = RelaySessionSettings()
     nodes: Annotated[tuple[NodeSettings, ...], Meta(max_length=256)] = ()
     programs: dict[str, ProgramSettings] = {}
 

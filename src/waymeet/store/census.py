@@ -7,6 +7,7 @@ from waymeet.store.statement import Statement
 
 _DEPLOYMENTS = Statement("SELECT status, COUNT(*) FROM deployment GROUP BY status")
 _SESSIONS = Statement("SELECT status, COUNT(*) FROM session GROUP BY status")
+_RELAY_SESSIONS = Statement("SELECT status, COUNT(*) FROM relay_session GROUP BY status")
 _WEBHOOKS = Statement("SELECT status, COUNT(*) FROM webhook_delivery GROUP BY status")
 
 
@@ -21,6 +22,9 @@ class CensusRows:
 
     async def sessions(self) -> Mapping[str, int]:
         return await self._count(_SESSIONS)
+
+    async def relay_sessions(self) -> Mapping[str, int]:
+        return await self._count(_RELAY_SESSIONS)
 
     async def webhooks(self) -> Mapping[str, int]:
         return await self._count(_WEBHOOKS)

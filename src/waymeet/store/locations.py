@@ -49,6 +49,7 @@ _ANY_OLD_QUESTION = Statement("SELECT 1 FROM node_question WHERE asked_at < $1 L
 _UNSEEN = """
     NOT connected AND in_use = 0 AND last_seen_at < $1
     AND NOT EXISTS (SELECT 1 FROM deployment WHERE deployment.node_name = node.name)
+    AND NOT EXISTS (SELECT 1 FROM relay_session WHERE relay_session.node_name = node.name)
     """
 _FORGETTABLE = Statement(f"SELECT name FROM node WHERE {_UNSEEN} ORDER BY name")
 _FORGET = Statement(f"DELETE FROM node WHERE {_UNSEEN} AND name = $2")

@@ -7,6 +7,7 @@ from waymeet.store.deployments import DeploymentRows
 from waymeet.store.engine import Connection
 from waymeet.store.latencies import LatencyRows
 from waymeet.store.locations import LocationRows
+from waymeet.store.relays import RelayRows
 from waymeet.store.sessions import SessionRows
 from waymeet.store.webhooks import WebhookRows
 
@@ -22,6 +23,7 @@ class Transaction:
         "deployments",
         "latencies",
         "locations",
+        "relays",
         "rings",
         "sessions",
         "webhooks",
@@ -35,6 +37,7 @@ class Transaction:
         self.latencies = LatencyRows(connection)
         self.deployments = DeploymentRows(connection)
         self.sessions = SessionRows(connection)
+        self.relays = RelayRows(connection)
         self.webhooks = WebhookRows(connection)
         self.census = CensusRows(connection)
         self.rings: list[tuple[str, str | None]] = []

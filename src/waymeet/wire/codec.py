@@ -17,6 +17,11 @@ from waymeet.model.node_messages import (
     Heartbeat,
     Hello,
     Question,
+    RelaysApplied,
+    RelaysDelta,
+    RelaysFull,
+    RelaysIdle,
+    RelaysPart,
     SeenDelta,
     SeenFull,
     SeenPart,
@@ -43,17 +48,31 @@ _TAGS: Mapping[type, str] = {
     WantedFull: "wanted_full",
     WantedDelta: "wanted_delta",
     Question: "question",
+    RelaysPart: "relays_part",
+    RelaysFull: "relays_full",
+    RelaysDelta: "relays_delta",
+    RelaysApplied: "relays_applied",
+    RelaysIdle: "relays_idle",
 }
 _PREFIXES = {message: f'{{"type":"{tag}",'.encode() for message, tag in _TAGS.items()}
 
 _Decoders = Mapping[str, msgspec.json.Decoder[Any]]
 _FROM_NODE: _Decoders = {
     _TAGS[message]: msgspec.json.Decoder(message)
-    for message in (Hello, SeenPart, SeenFull, SeenDelta, Heartbeat, Answer)
+    for message in (Hello, SeenPart, SeenFull, SeenDelta, Heartbeat, Answer, RelaysApplied, RelaysIdle)
 }
 _TO_NODE: _Decoders = {
     _TAGS[message]: msgspec.json.Decoder(message)
-    for message in (Welcome, WantedPart, WantedFull, WantedDelta, Question)
+    for message in (
+        Welcome,
+        WantedPart,
+        WantedFull,
+        WantedDelta,
+        Question,
+        RelaysPart,
+        RelaysFull,
+        RelaysDelta,
+    )
 }
 
 

@@ -19,9 +19,9 @@ from tests.ports import PortWindow
 from waymeet.model.errors import Invalid
 from waymeet.node.beacon import Beacon, WantedPorts, open_beacon
 from waymeet.node.beacon.limits import EchoLimits, Verdict
-from waymeet.node.beacon.ports import CHOSEN_FROM, bind_any
-from waymeet.node.beacon.sockets import bind_tcp, bind_udp
 from waymeet.node.beacon.tcp import EXCHANGES, HIGHEST_CONNECTIONS, HIGHEST_CONNECTIONS_PER_SOURCE, IDLE_SECONDS
+from waymeet.node.ports import CHOSEN_FROM, bind_any
+from waymeet.node.sockets import bind_tcp, bind_udp
 
 NO_PORTS = range(0)
 FREE = WantedPorts()
@@ -350,7 +350,7 @@ class TestPorts:
             raise OSError(errno.EAFNOSUPPORT, "Address family not supported by protocol")
 
         with pytest.raises(Invalid, match=r"Address family not supported.*take `beacon` out of roles"):
-            bind_any(bind, "2001:db8::5", None, NO_PORTS, random.Random(), "beacon.udp_port")
+            bind_any(bind, "2001:db8::5", None, NO_PORTS, random.Random(), "beacon.udp_port", "beacon")
 
     def test_of_game_servers_are_left_to_them(self) -> None:
         tried: list[int] = []
@@ -361,7 +361,7 @@ class TestPorts:
 
         games = range(CHOSEN_FROM.start, CHOSEN_FROM.stop - 20)
         with pytest.raises(Invalid, match="no free port was found"):
-            bind_any(bind, ADDRESS, None, games, random.Random(), "beacon.udp_port")
+            bind_any(bind, ADDRESS, None, games, random.Random(), "beacon.udp_port", "beacon")
         assert sorted(tried) == list(range(games.stop, CHOSEN_FROM.stop))
 
 
@@ -375,7 +375,7 @@ class _Failing(EchoLimits):
 
 
 def test_a_failure_is_logged_and_the_beacon_goes_on(clock: ManualClock, caplog: pytest.LogCaptureFixture) -> None:
-    udp, tcp = (bind_any(bind, ADDRESS, None, NO_PORTS, random.Random(), "") for bind in (bind_udp, bind_tcp))
+    udp, tcp = (bind_any(bind, ADDRESS, None, NO_PORTS, random.Random(), "", "beacon") for bind in (bind_udp, bind_tcp))
     with closing(Beacon("paris", udp, tcp, clock.monotonic, _Failing(udp[0].getsockname()[1]))) as beacon:
         beacon.start()
         with caplog.at_level(logging.ERROR):

@@ -27,6 +27,9 @@ class Owned:
         environment = ask(session["deployment"])["environment"]
         self.context_token = environment["ARBITRIUM_CONTEXT_TOKEN"]
         (delivery,) = api.get("/v1/webhooks/deliveries")["data"]
+        # Without a webhook, whose delivery would be seen in the list.
+        relay = studio.relay()
+        self.relay_session_id = relay["session_id"]
         self.values = {
             "app": self.app,
             "version": "1.0",
@@ -36,12 +39,22 @@ class Owned:
             "request_id": self.request_id,
             "tag": MARK,
             "delivery_id": delivery["id"],
+            "relay_session_id": self.relay_session_id,
+            "user_token": relay["session_users"][0]["authorization_token"],
+            "last_user_token": relay["session_users"][1]["authorization_token"],
             "security_number": environment["ARBITRIUM_CONTEXT_URL"].rpartition("/")[2],
             "access_point_id": environment["ARBITRIUM_DELETE_URL"].rpartition("/")[2],
         }
 
     def path(self, template: str) -> str:
-        return re.sub(r"\{(\w+)\}", lambda found: self.values[found[1]], template)
+        named = self.named_in(template)
+        return re.sub(r"\{(\w+)\}", lambda found: named[found[1]], template)
+
+    def named_in(self, template: str) -> dict[str, str]:
+        """What the names in a path's template stand for: a `session_id` is a relay session's where those are."""
+        own = self.relay_session_id if template.startswith("/v1/relays/") else self.session_id
+        names = re.findall(r"\{(\w+)\}", template)
+        return {name: own if name == "session_id" else self.values[name] for name in names if name in self.values}
 
     def look(self) -> Any:
         """All of it as its owner sees it, without what changes by itself."""
@@ -59,6 +72,8 @@ class Owned:
                     f"/v1/app/{self.app}/versions",
                     f"{version}/whitelist",
                     f"/v1/deployments/{self.request_id}/tags",
+                    f"/v1/relays/sessions/{self.relay_session_id}",
+                    "/v1/relays/sessions",
                     "/v1/apps",
                     "/v1/sessions",
                     "/v1/deployments",

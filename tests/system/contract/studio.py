@@ -155,7 +155,38 @@ class Studio:
         listed: list[Any] = self.api.get("/v1/deployments", limit=100)["data"]
         return listed
 
+    def relay(self, *ips: str, **members: Any) -> Any:
+        """A relay session that has become ready, for these players or for two behind one address."""
+        users = [{"ip": ip} for ip in ips or (PLAYER, PLAYER)]
+        made = self.api.post("/v1/relays/sessions", {"users": users} | members)
+        return self.wait_for_relay(made["session_id"], "READY")
+
+    def wait_for_relay(self, session_id: str, status: str) -> Any:
+        found: list[Any] = []
+
+        def so() -> bool:
+            found.append(self.api.get(f"/v1/relays/sessions/{session_id}"))
+            return bool(found[-1]["status"] == status)
+
+        try:
+            eventually(so)
+        except AssertionError:
+            raise AssertionError(f"not {status}: {found[-1]}") from None
+        return found[-1]
+
+    def relays(self) -> list[Any]:
+        """The relay session list, all of it."""
+        listed: list[Any] = self.api.get("/v1/relays/sessions", limit=100)["sessions"]
+        return listed
+
+    def end_relay(self, session_id: str) -> None:
+        """End a relay session. On a busy machine its relay may take longer to say so than the call waits."""
+        answer = self.api.call("DELETE", f"/v1/relays/sessions/{session_id}")
+        assert answer.status_code in (204, 503), answer.text
+
     def stop_everything(self) -> None:
+        for session in self.relays():
+            self.end_relay(session["session_id"])
         if ids := [deployment["request_id"] for deployment in self.running()]:
             every = {"filters": [{"field": "request_id", "values": ids, "filter_type": "any"}]}
             self.api.post("/v1/deployments/bulk-stop", every)

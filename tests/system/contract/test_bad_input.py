@@ -98,6 +98,16 @@ BODIES: dict[tuple[str, str], Any] = {
     ("POST", "/v1/wizard/init-quick-start"): {"source": "unity"},
     ("POST", "/v1/latencies"): {"ip": PLAYER, "latencies": {"Paris": 20.5}},
     ("POST", "/v1/ips/lookup"): {"addresses": [PLAYER, "2001:db8::7"]},
+    ("POST", "/v1/relays/sessions"): {
+        "users": [{"ip": PLAYER}, {"ip": "2001:db8::7"}],
+        "filters": [{"field": "location", "values": ["FR"], "filter_type": "any"}],
+        "webhook_url": "http://127.0.0.1:9/",
+    },
+    ("POST", "/v1/relays/sessions:authorize-user"): {"session_id": "{relay_session_id}", "user_ip": PLAYER},
+    ("POST", "/v1/relays/sessions:revoke-user"): {
+        "session_id": "{relay_session_id}",
+        "authorization_token": "{last_user_token}",
+    },
 }
 """A right body, with every member, for each call that takes one."""
 

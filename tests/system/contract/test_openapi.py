@@ -22,6 +22,12 @@ OPERATIONS = """
     2.11  GET    /v1/ip/{ip}/lookup                                       200 400 401 500
     2.12  POST   /v1/ips/lookup                                           200 400 401 500
     2.14  GET    /v1/locations/beacons                                    200 401 500
+    2.16  POST   /v1/relays/sessions                                      200 400 401 403 500 503
+    2.17  GET    /v1/relays/sessions                                      200 401 403 500
+    2.18  GET    /v1/relays/sessions/{session_id}                         200 401 403 404 500
+    2.19  DELETE /v1/relays/sessions/{session_id}                         204 401 403 404 500 503
+    2.20  POST   /v1/relays/sessions:authorize-user                       200 400 401 403 409 500 503
+    2.21  POST   /v1/relays/sessions:revoke-user                          200 204 400 401 403 404 500 503
     3.1   POST   /v1/app                                                  200 400 401 409 500
     3.1   GET    /v1/app/{app}                                            200 400 401 404 500
     3.1   PATCH  /v1/app/{app}                                            200 400 401 404 409 500

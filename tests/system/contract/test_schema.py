@@ -49,7 +49,7 @@ def schema(server: Server) -> Any:
 def test_documentation_is_true(schema: Any, owned: Owned, operation: Operation) -> None:
     method, path = operation
     described = schema[path][method]
-    known = {name: value for name, value in owned.values.items() if f"{{{name}}}" in path}
+    known = owned.named_in(path)
     headers = {"Authorization": owned.context_token if operation in INSIDE else str(owned.studio.api.authorization)}
     takes_input = described.path_parameters or described.query or described.body
     with requests.Session() as session:

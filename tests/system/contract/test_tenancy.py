@@ -35,6 +35,9 @@ OWNED: dict[Operation, Any] = {
     ("GET", "/v1/session/{session_id}/placement"): None,
     ("PUT", "/v1/session/{session_id}/users"): {"ip_list": [PLAYER]},
     ("DELETE", "/v1/session/{session_id}/users"): {"ip_list": [PLAYER]},
+    ("GET", "/v1/relays/sessions/{session_id}"): None,
+    ("DELETE", "/v1/relays/sessions/{session_id}"): None,
+    ("GET", "/v1/relays/sessions/{session_id}/stats"): None,
     ("GET", "/v1/status/{request_id}"): None,
     ("DELETE", "/v1/stop/{request_id}"): None,
     ("PATCH", "/v1/deployments/{request_id}"): {"is_joinable_by_session": False},
@@ -64,6 +67,7 @@ LISTS = {
     ("GET", "/v1/sessions"): "data",
     ("GET", "/v1/deployments"): "data",
     ("GET", "/v1/webhooks/deliveries"): "data",
+    ("GET", "/v1/relays/sessions"): "sessions",
 }
 """Lists of an organisation's own objects, and the member that holds them."""
 
@@ -73,6 +77,8 @@ BY_BODY = {
     ("POST", "/v2/deployments"),
     ("POST", "/v1/sessions/bulk-stop"),
     ("POST", "/v1/deployments/bulk-stop"),
+    ("POST", "/v1/relays/sessions:authorize-user"),
+    ("POST", "/v1/relays/sessions:revoke-user"),
     ("GET", "/v1/locations"),
     ("POST", "/v1/latencies"),
     ("GET", "/v1/latencies/{ip}"),
@@ -81,6 +87,7 @@ BY_BODY = {
 
 OWN_ONLY = {
     ("POST", "/v1/app"),
+    ("POST", "/v1/relays/sessions"),
     ("GET", "/v1/webhooks/secret"),
     ("POST", "/v1/webhooks/secret:rotate"),
     ("POST", "/v1/wizard/init-quick-start"),
@@ -187,6 +194,22 @@ def test_bulk_stops_reach_own_objects_only(owned: Owned, stranger: Studio) -> No
             for filter_type, values in (("any", [value]), ("all", [value]), ("not", ["nothing"])):
                 body = {"filters": [{"field": field, "values": values, "filter_type": filter_type}]}
                 assert stranger.api.post(path, body) == {"processable": []}
+    assert owned.look() == before
+
+
+def test_users_of_foreign_relay_sessions(owned: Owned, stranger: Studio) -> None:
+    before = owned.look()
+    session = {"session_id": owned.relay_session_id}
+    calls = {
+        "authorize-user": (400, session | {"user_ip": PLAYER}),
+        "revoke-user": (404, session | {"authorization_token": owned.values["user_token"]}),
+    }
+    for verb, (status, body) in calls.items():
+        refused = stranger.api.refused(status, "POST", f"/v1/relays/sessions:{verb}", body)
+        # With the same answer as for what does not exist at all.
+        unknown = body | {"session_id": "000000000000-S"}
+        nothing = stranger.api.refused(status, "POST", f"/v1/relays/sessions:{verb}", unknown)
+        assert refused["message"].replace(owned.relay_session_id, "000000000000-S") == nothing["message"]
     assert owned.look() == before
 
 

@@ -1,7 +1,8 @@
 """One node's connection, from its hello to its end.
 
     accept ─▶ Hello ─▶ join ─▶ Welcome ─▶ SeenFull ─▶ apply ─▶ WantedFull ─▶ listen ┐
-                                                                    └▶ tell ────────┴─▶ leave
+                                                                    ├▶ tell ────────┤
+                                                                    └▶ tell relay ──┴─▶ leave
 
 From Welcome on it is a `Conversation`.
 """
@@ -24,10 +25,12 @@ from waymeet.http.nodes.frames import (
     close,
     receive,
 )
+from waymeet.http.nodes.relaying import Relaying
 from waymeet.locations.service import SILENCE_SECONDS, LocationService
 from waymeet.model.errors import Invalid, Unavailable
 from waymeet.model.ids import NodeName
 from waymeet.model.node_messages import Hello
+from waymeet.relays.serving import RelayServing
 
 _log = logging.getLogger(__name__)
 
@@ -36,11 +39,17 @@ class NodeDoor:
     """The endpoint at `/nodes/connect`."""
 
     def __init__(
-        self, authenticator: Authenticator, locations: LocationService, observation: Observation, bells: Bells
+        self,
+        authenticator: Authenticator,
+        locations: LocationService,
+        observation: Observation,
+        relays: RelayServing,
+        bells: Bells,
     ) -> None:
         self._authenticator = authenticator
         self._locations = locations
         self._observation = observation
+        self._relays = relays
         self._bells = bells
 
     async def __call__(self, socket: WebSocket) -> None:
@@ -75,7 +84,10 @@ class NodeDoor:
         name = NodeName(hello.name)
         _log.info("node %s: connected", name)
         try:
-            await Conversation(socket, name, token, self._locations, self._observation, self._bells).run()
+            # Nothing is placed on a relay before this. A crash in between ends the socket, and the node says hello again.
+            await self._relays.joined(hello)
+            relaying = None if hello.relay is None else Relaying(socket, name, self._relays, self._bells)
+            await Conversation(socket, name, token, self._locations, self._observation, self._bells, relaying).run()
         finally:
             _log.info("node %s: disconnected", name)
             # Shielded: a cancelled handler must still say that the node is gone.

@@ -12,6 +12,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from waymeet.deployments.observation import Observation
 from waymeet.http.nodes.frames import BAD_MESSAGE, REPLACED, Refused, receive, send
+from waymeet.http.nodes.relaying import Relaying
 from waymeet.locations.hello import HIGHEST_CAPACITY
 from waymeet.locations.service import HEARTBEAT_SECONDS, NODE, SILENCE_SECONDS, LocationService
 from waymeet.model.errors import Invalid, Unavailable
@@ -20,6 +21,8 @@ from waymeet.model.node_messages import (
     Answer,
     Heartbeat,
     Hello,
+    RelaysApplied,
+    RelaysIdle,
     SeenDelta,
     SeenFull,
     SeenPart,
@@ -57,13 +60,16 @@ class Conversation:
         locations: LocationService,
         observation: Observation,
         bells: Bells,
+        relaying: Relaying | None = None,
     ) -> None:
+        """`relaying` for a node that has a relay."""
         self._socket = socket
         self._name = name
         self._token = token
         self._locations = locations
         self._observation = observation
         self._bells = bells
+        self._relaying = relaying
         self._rung = asyncio.Event()
         self._revision = 0
         self._told: set[str] = set()
@@ -82,11 +88,14 @@ class Conversation:
             await self._hear_everything()
             await self._tell(full=True)
             async with asyncio.TaskGroup() as tasks:
-                telling = tasks.create_task(self._keep_telling())
+                telling = [tasks.create_task(self._keep_telling())]
+                if self._relaying is not None:
+                    telling.append(tasks.create_task(self._relaying.tell()))
                 try:
                     await self._listen()
                 finally:
-                    telling.cancel()
+                    for task in telling:
+                        task.cancel()
         except* (Refused, Invalid, Unavailable, TimeoutError, WebSocketDisconnect, RuntimeError) as group:
             raise _first(group) from None
         finally:
@@ -115,10 +124,19 @@ class Conversation:
                 case Heartbeat():
                     if not await self._locations.heartbeat(self._name, self._token, message.load):
                         raise Refused(REPLACED, f"another process has joined as node '{self._name}'")
+                    if message.relay is not None:
+                        await self._own_relay().record(message.relay)
                 case Answer():
                     await self._locations.record_answer(message)
+                case RelaysApplied() | RelaysIdle():
+                    await self._own_relay().listen(message)
                 case Hello():
                     raise Refused(BAD_MESSAGE, "Hello is said once")
+
+    def _own_relay(self) -> Relaying:
+        if self._relaying is None:
+            raise Refused(BAD_MESSAGE, "a node that speaks of its relay says in its Hello where that answers")
+        return self._relaying
 
     async def _see(self, reports: tuple[ServerReport, ...]) -> None:
         self._known |= {report.key for report in reports if report.phase is not ServerPhase.ENDED}

@@ -16,6 +16,7 @@ from waymeet.http.v1.latencies import LatencyEndpoints
 from waymeet.http.v1.locations import LocationEndpoints
 from waymeet.http.v1.metrics import MetricEndpoints
 from waymeet.http.v1.placement import PlacementEndpoints
+from waymeet.http.v1.relays import RelayEndpoints
 from waymeet.http.v1.services import Services
 from waymeet.http.v1.sessions import SessionEndpoints
 from waymeet.http.v1.versions import VersionEndpoints
@@ -25,7 +26,7 @@ from waymeet.http.v1.wizard import WizardEndpoints
 
 
 def endpoints(services: Services) -> list[Endpoint[Any, Any]]:
-    """Every row of the v1 route table. Those that ask for a key want one with the scope `api`."""
+    """Every row of the v1 route table. Those that ask for a key want one with the scope `api`, or `relay` for relays."""
     deployments, clock = services.deployments, services.clock
     rows = [
         *ApplicationEndpoints(services.applications).table(),
@@ -46,4 +47,5 @@ def endpoints(services: Services) -> list[Endpoint[Any, Any]]:
         *WebhookEndpoints(services.webhooks).table(),
     ]
     # A token that only lets nodes join, or only reaches relays, lies on other machines than the backend's own.
-    return [replace(row, scope=Scope.API) if row.access is Access.KEY else row for row in rows]
+    rows = [replace(row, scope=Scope.API) if row.access is Access.KEY else row for row in rows]
+    return rows + RelayEndpoints(services.relays, services.check_url).table()

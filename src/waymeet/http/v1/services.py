@@ -10,6 +10,7 @@ from waymeet.http.v1.ip_lookup import Geography
 from waymeet.latencies.service import LatencyService
 from waymeet.locations.directory import Directory
 from waymeet.model.instant import Clock
+from waymeet.relays.service import RelayService
 from waymeet.sessions.service import SessionService
 from waymeet.webhooks.service import WebhookService
 
@@ -21,6 +22,7 @@ class Services:
     applications: ApplicationService
     deployments: DeploymentService
     sessions: SessionService
+    relays: RelayService
     directory: Directory
     beacons: BeaconService
     geography: Geography

@@ -6,9 +6,10 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
-from waymeet.node.beacon.ports import WantedPorts, bind_any, bind_wanted, keep, read_kept
+from waymeet.node.beacon.ports import HIGHEST_PORT, WantedPorts
 from waymeet.node.beacon.serving import Beacon
-from waymeet.node.beacon.sockets import bind_tcp, bind_udp
+from waymeet.node.ports import bind_any, bind_wanted, keep, read_kept
+from waymeet.node.sockets import bind_tcp, bind_udp
 
 log = logging.getLogger(__name__)
 
@@ -31,16 +32,16 @@ def open_beacon(
     Raises `Invalid`, naming the setting, when a port cannot be had.
     """
     file = directory / KEPT_IN
-    kept = read_kept(file)
+    kept_udp, kept_tcp = read_kept(file, ("udp_port", "tcp_port"), HIGHEST_PORT)
     with ExitStack() as undo:
         pairs = []
         for setting, bind, port, before in (
-            ("beacon.udp_port", bind_udp, wanted.udp_port, kept.udp_port),
-            ("beacon.tcp_port", bind_tcp, wanted.tcp_port, kept.tcp_port),
+            ("beacon.udp_port", bind_udp, wanted.udp_port, kept_udp),
+            ("beacon.tcp_port", bind_tcp, wanted.tcp_port, kept_tcp),
         ):
             here = f"node {name}: {setting}"
             if port is None:
-                sockets = bind_any(bind, address, before, avoid, rng, here)
+                sockets = bind_any(bind, address, before, avoid, rng, here, "beacon")
             else:
                 sockets = bind_wanted(bind, address, port, here)
             for endpoint in sockets:
@@ -51,7 +52,7 @@ def open_beacon(
         undo.pop_all()
     ports = beacon.ports
     try:
-        keep(file, ports.udp_port, ports.tcp_port)
+        keep(file, {"udp_port": ports.udp_port, "tcp_port": ports.tcp_port})
     except OSError as error:
         log.warning("node %s: its beacon's ports will be others after a restart: %s", name, error)
     beacon.start()

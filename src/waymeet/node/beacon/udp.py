@@ -4,7 +4,7 @@ import socket
 from collections.abc import Callable
 
 from waymeet.node.beacon.limits import LONGEST_ECHO, EchoLimits, Verdict
-from waymeet.node.beacon.sockets import ANCILLARY_BYTES, answering_from, is_wildcard
+from waymeet.node.sockets import ANCILLARY_BYTES, answering_from, is_wildcard
 
 BATCH = 64
 """Datagrams that are read before anything else gets its turn."""

@@ -1,4 +1,4 @@
-"""The sockets on which a beacon listens: on the node's address, answering from the address that was asked.
+"""The sockets on which a node listens: on the node's address, answering from the address that was asked.
 
 address of the node              sockets
 IPv4, this machine has it        that address
@@ -15,7 +15,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 
 RECEIVE_BUFFER = 212_992
-"""Bytes in which the kernel keeps what has not been read yet. It drops what comes on top, which is as it should be."""
+"""Bytes in which the kernel keeps what has not been read yet, unless more is asked for. It drops what comes on top."""
 _BACKLOG = 128
 _IN4 = socket.AF_INET
 _IN6 = socket.AF_INET6

@@ -1,0 +1,1 @@
+"""Relay sessions: who may talk to whom through which relay."""

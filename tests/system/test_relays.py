@@ -1,0 +1,207 @@
+"""Relay sessions over real processes and real datagrams: who gets through, who does not, and what survives what."""
+
+import re
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.geo.mmdb import LONDON, database
+from tests.polling import eventually
+from tests.system.installation import TOKEN, Installation, node_table
+from tests.system.processes import Role
+from tests.system.relay_players import INVALID, VALID, RelayPlayer, meet
+from waymeet.client import Client, ClientError, RelaySession, RelayStatus, Unavailable
+
+HOST, GUEST = "203.0.113.7", "198.51.100.23"
+CALLERS = 20
+SESSIONS = 200
+
+
+def ready(client: Client, *ips: str) -> RelaySession:
+    made = client.relays.create(ips or (HOST, GUEST))
+    return client.relays.wait_until_ready(made.session_id)
+
+
+@contextmanager
+def players(session: RelaySession, source: str = "127.0.0.1") -> Iterator[tuple[RelayPlayer, RelayPlayer]]:
+    """The session's first user as host, the second as a client."""
+    host, guest = (user.authorization_token for user in session.session_users)
+    with (
+        closing(RelayPlayer(session, host, server=True, source=source)) as server,
+        closing(RelayPlayer(session, guest, source=source)) as client,
+    ):
+        yield server, client
+
+
+def test_from_create_to_delete(installation: Installation) -> None:
+    installation.up()
+    relays = installation.client.relays
+    session = ready(installation.client)
+    with players(session) as (host, guest):
+        first = meet(host, guest)
+        assert first > 0
+        # A new user is let in when the call returns: the first answer says so.
+        added = relays.authorize(session.session_id, GUEST).session_user
+        with closing(RelayPlayer(session, added.authorization_token)) as another:
+            assert another.state() == VALID
+            second = meet(host, another)
+            assert second not in (0, first)
+            counted = relays.statistics(session.session_id)
+            assert counted.received_packets >= 4
+            assert counted.sent_bytes > 0
+            assert counted.last_seen is not None
+            # And shut out when that call returns, he alone.
+            left = relays.revoke(session.session_id, added.authorization_token)
+            assert left is not None
+            assert len(left.session_users) == 2
+            assert another.state() == INVALID
+            assert relays.revoke(session.session_id, added.authorization_token) is None
+        assert meet(host, guest) == first
+        relays.delete(session.session_id)
+        assert host.state() == INVALID
+        assert guest.state() == INVALID
+
+
+def test_a_killed_node_is_brought_level(installation: Installation) -> None:
+    installation.up()
+    client = installation.client
+    session, ended = ready(client), ready(client)
+    with players(session) as (host, guest), players(ended) as (other, _):
+        meet(host, guest)
+        other.wait_for_state(VALID)
+        nodes = installation.only(Role.NODES)
+        assert nodes.kill()
+        # Most likely nobody is there to hear it yet; when this returns, somebody has.
+        client.relays.delete(ended.session_id)
+        installation.only(Role.NODES, other_than=nodes)
+        host.wait_for_state(VALID)
+        meet(host, guest)
+        assert other.state() == INVALID
+        assert client.relays.get(session.session_id) == session
+        added = client.relays.authorize(session.session_id, GUEST).session_user
+        with closing(RelayPlayer(session, added.authorization_token)) as another:
+            assert another.state() == VALID
+    assert [each.session_id for each in client.relays.each()] == [session.session_id]
+
+
+def test_forwards_while_the_control_plane_is_gone(installation: Installation) -> None:
+    control_plane = installation.serve()
+    installation.node(arguments=["--stop-servers"])
+    client = installation.client
+    installation.wait_until_ready(control_plane)
+    session = ready(client)
+    with players(session) as (host, guest):
+        connection = meet(host, guest)
+        assert installation.only(Role.CONTROL_PLANE).kill()
+        control_plane.wait()
+        for _ in range(20):
+            assert meet(host, guest) == connection
+        # Nobody comes in whom it was not told about.
+        with closing(RelayPlayer(session, 1)) as stranger:
+            assert stranger.state() == INVALID
+        installation.serve()
+        assert client.relays.get(session.session_id) == session
+
+        def authorized() -> int:
+            # The node needs a moment to find the new one.
+            try:
+                return client.relays.authorize(session.session_id, GUEST).session_user.authorization_token
+            except ClientError:
+                return 0
+
+        with closing(RelayPlayer(session, eventually(authorized))) as another:
+            assert another.state() == VALID
+        assert meet(host, guest) == connection
+
+
+def test_a_lost_relay_is_given_up_with_a_reason(tmp_path: Path) -> None:
+    with Installation(tmp_path, settings="[relays]\nconfirm_seconds = 0.1\nnode_lost_seconds = 1\n") as installation:
+        installation.serve()
+        node = installation.node(arguments=["--stop-servers"])
+        installation.wait_until_ready()
+        client = installation.client
+        session = ready(client)
+        assert installation.only(Role.NODES).kill()
+        node.wait()
+        # What is asked of a relay that is away is written down, and said to be so.
+        with pytest.raises(Unavailable) as late:
+            client.relays.revoke(session.session_id, session.session_users[0].authorization_token)
+        assert late.value.retry_after is not None
+        eventually(lambda: client.relays.get(session.session_id).status == RelayStatus.ERROR)
+        found = client.relays.get(session.session_id)
+        assert "has been away" in str(found.error)
+        assert (found.relay, found.session_users, found.authorization_token) == (None, (), None)
+        client.relays.delete(session.session_id)
+        with pytest.raises(Unavailable, match="no relay is connected"):
+            client.relays.create([HOST])
+
+
+def test_the_nearest_of_several_relays(tmp_path: Path) -> None:
+    geo = tmp_path / "geo.mmdb"
+    geo.write_bytes(database({"81.2.69.0/24": LONDON}))
+    places = {
+        "montreal": ("127.0.0.2", "North America", 45.5, -73.56),
+        "paris": ("127.0.0.3", "Europe", 48.86, 2.35),
+        "tokyo": ("127.0.0.4", "Asia", 35.69, 139.69),
+    }
+    nodes = [
+        node_table(
+            name,
+            address,
+            more=f'location = {{ city = "{name}", country = "x", continent = "{continent}", '
+            f'administrative_division = "x", timezone = "x", latitude = {latitude}, longitude = {longitude} }}',
+        )
+        for name, (address, continent, latitude, longitude) in places.items()
+    ]
+    # Nobody is measured: nothing of this leaves the machine.
+    settings = f'[geo]\ndatabase = ["{geo}"]\n[latencies]\nprobing = false\n'
+    with Installation(tmp_path, settings=settings, nodes=nodes) as installation:
+        installation.up()
+        client = installation.client
+        eventually(lambda: len(client.locations.page().items) == len(places))
+        session = ready(client, "81.2.69.142", HOST)
+        assert session.relay is not None
+        assert session.relay.ip == "127.0.0.3"
+        assert [user.latitude for user in session.session_users] == [51.5072, None]
+
+
+@pytest.mark.parametrize("database_url", ["sqlite", "postgres"], indirect=True)
+def test_many_at_once_and_none_is_lost_or_left(tmp_path: Path, database_url: str) -> None:
+    with Installation(tmp_path, database_url=database_url, nodes=[node_table("local", "127.0.0.1")]) as installation:
+        installation.up()
+        client = installation.client
+        url = installation.url
+
+        def caller(number: int) -> list[str]:
+            made: list[str] = []
+            with Client(url, TOKEN, timeout=100.0) as own:
+                for _ in range(SESSIONS // CALLERS):
+                    session = ready(own)
+                    made.append(session.session_id)
+                    # From an address of its own: a relay listens to no more than so many strangers from one.
+                    with players(session, f"127.0.1.{number + 1}") as (host, guest):
+                        meet(host, guest)
+                        own.relays.delete(session.session_id)
+                        assert host.state() == INVALID
+            return made
+
+        with ThreadPoolExecutor(CALLERS) as pool:
+            made = [session_id for each in pool.map(caller, range(CALLERS)) for session_id in each]
+        assert len(set(made)) == SESSIONS
+        assert client.relays.page().total_count == 0
+
+        def counted(name: str) -> float | None:
+            text = httpx.get(f"{url}/metrics", trust_env=False).text
+            found = re.search(rf"^{re.escape(name)} (\S+)$", text, re.MULTILINE)
+            return None if found is None else float(found[1])
+
+        # Forgotten once the relay knows that they ended; nothing is bound to it any more, and what it counted is known.
+        eventually(
+            lambda: not any(counted(f'waymeet_relay_sessions{{status="{status.lower()}"}}') for status in RelayStatus)
+        )
+        eventually(lambda: counted("waymeet_relay_bindings") == 0.0)
+        eventually(lambda: (counted('waymeet_relay_packets_total{direction="received"}') or 0) >= 2 * SESSIONS)
