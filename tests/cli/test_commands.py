@@ -27,6 +27,15 @@ FLAGS = {
     "doctor": ["--config", "--data", "--database-url", "--host", "--port"],
     "geo update": ["--check", "--config", "--directory", "--source"],
     "geo status": ["--config", "--directory"],
+    "relay ping": [
+        "--client-port",
+        "--host-token",
+        "--json",
+        "--server-port",
+        "--session-token",
+        "--timeout",
+        "--user-token",
+    ],
     "token create": ["--config", "--data", "--database-url", "--name", "--organisation", "--scope"],
     "token list": ["--config", "--data", "--database-url", "--organisation"],
     "token revoke": ["--config", "--data", "--database-url", "--organisation"],
@@ -59,7 +68,7 @@ class TestFlags:
         def commands(*group: str) -> set[str]:
             return set(re.findall(r"^\W*([a-z]+) ", help_of(*group).partition("Commands")[2], re.MULTILINE))
 
-        groups = {"beacons", "geo", "token"}
+        groups = {"beacons", "geo", "relay", "token"}
         names = (commands() - groups) | {f"{group} {name}" for group in groups for name in commands(group)}
         assert names == set(FLAGS)
 
