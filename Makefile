@@ -3,7 +3,7 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: toolchain geo help build run test test-quick lint format docs bench lock clean
+.PHONY: geo help build run test test-quick lint format docs bench lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -15,7 +15,7 @@ GEO := $(VENV)/share/waymeet/geo/installed.json
 PIP_FLAGS := --quiet --disable-pip-version-check --no-input
 
 CHECKED := src tests tools bench
-# The Rust workspace, when there is one. Python alone needs neither cargo nor a C compiler: all its wheels are ready-made.
+# The Rust workspace. What runs is Python alone so far and needs neither cargo nor a C compiler: all its wheels are ready-made.
 RUST := $(wildcard Cargo.toml)
 
 help: ## List the targets
@@ -31,7 +31,7 @@ test: $(TESTABLE) geo ## Build, then run every check and every test
 	@tools/install-iproute2
 	@status=0; \
 	$(MAKE) --no-print-directory lint || status=1; \
-	$(if $(RUST),cargo test --locked --quiet || status=1;) \
+	$(if $(RUST),tools/check-rust test || status=1;) \
 	$(BIN)/pytest -n 2 || status=1; \
 	[ $$status = 0 ] || echo "make test: a check or a test failed, see above" >&2; \
 	exit $$status
@@ -40,7 +40,7 @@ test-quick: $(TESTABLE) ## The tests that take moments, without PostgreSQL being
 	@$(BIN)/pytest -n 2 -m "not slow"
 
 # Every check runs, also when one before it found something.
-lint: $(TESTABLE) $(if $(RUST),toolchain) ## Formatting, ruff, types, import rules, house rules
+lint: $(TESTABLE) ## Formatting, ruff, types, import rules, house rules
 	@status=0; \
 	check() { echo "$$*"; "$$@" || status=1; }; \
 	check $(BIN)/ruff format --check --output-format concise $(CHECKED); \
@@ -48,7 +48,7 @@ lint: $(TESTABLE) $(if $(RUST),toolchain) ## Formatting, ruff, types, import rul
 	check $(BIN)/mypy; \
 	check $(BIN)/lint-imports --no-logo; \
 	check $(BIN)/python -m tools.lint src/waymeet; \
-	$(if $(RUST),check cargo fmt --check; check cargo clippy --locked --all-targets -- -D warnings;) \
+	$(if $(RUST),check tools/check-rust lint;) \
 	exit $$status
 
 format: $(TESTABLE) ## Format the code and mend what can be mended
@@ -65,11 +65,8 @@ lock: $(BUILT) ## Choose newer versions of the dependencies and write the lock f
 	tools/lock $(BIN)/python
 
 clean: ## Remove what was built, and caches
-	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) target dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find $(wildcard src tests tools bench) -name __pycache__ -type d -prune -exec rm -rf {} +
-
-toolchain:
-	@tools/find-toolchain
 
 # Downloaded once. Waymeet works without it, so a failure warns and no more.
 geo: $(BUILT)
