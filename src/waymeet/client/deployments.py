@@ -21,7 +21,7 @@ from waymeet.client.placement import Placement
 from waymeet.client.plan import Plan
 from waymeet.client.retry import ONCE, Retry
 from waymeet.client.version_types import Variable
-from waymeet.client.waiting import poll
+from waymeet.client.waiting import poll, poll_status
 from waymeet.client.wire import Answer, Body, answer, member
 
 _FAILED = frozenset({DeploymentStatus.ERROR, DeploymentStatus.TERMINATING, DeploymentStatus.TERMINATED})
@@ -179,24 +179,14 @@ class Deployments(Group[ConnectionT]):
         changed. `DeploymentFailed` as soon as it cannot become ready any more, `StillWaiting` after `timeout`
         seconds.
         """
-        last_status = ""
-
-        def ready(deployment: Deployment) -> bool:
-            nonlocal last_status
-            if deployment.status != last_status:
-                last_status = deployment.status
-                if on_change is not None:
-                    on_change(deployment)
-            if deployment.status in _FAILED:
-                raise DeploymentFailed(deployment)
-            return deployment.running and deployment.status == DeploymentStatus.READY
-
-        return poll(
+        return poll_status(
             self._connection,
             lambda: self._status(request_id, ONCE),
-            ready,
+            lambda deployment: deployment.running and deployment.status == DeploymentStatus.READY,
+            lambda deployment: DeploymentFailed(deployment) if deployment.status in _FAILED else None,
             timeout,
             f"readiness of deployment {request_id}",
+            on_change,
         )
 
     @operation

@@ -10,7 +10,7 @@ from waymeet.client.paging import Page, page_of
 from waymeet.client.plan import Call, Plan
 from waymeet.client.relay_types import AuthorizedUser, RelaySession, RelayStatistics, RelayStatus
 from waymeet.client.retry import ONCE, Retry
-from waymeet.client.waiting import poll
+from waymeet.client.waiting import poll_status
 from waymeet.client.wire import Body, answer, nothing
 
 _FAILED = frozenset({RelayStatus.ERROR, RelayStatus.TERMINATING})
@@ -75,24 +75,14 @@ class Relays(Group[ConnectionT]):
         Asks every 0.2 s at first, later every 2 s. `on_change` is called with the session whenever its status has
         changed. `RelaySessionFailed` as soon as it cannot become ready any more, `StillWaiting` after `timeout` seconds.
         """
-        last_status = ""
-
-        def ready(session: RelaySession) -> bool:
-            nonlocal last_status
-            if session.status != last_status:
-                last_status = session.status
-                if on_change is not None:
-                    on_change(session)
-            if session.status in _FAILED:
-                raise RelaySessionFailed(session)
-            return session.ready
-
-        return poll(
+        return poll_status(
             self._connection,
             lambda: self._session(session_id, ONCE),
-            ready,
+            lambda session: session.ready,
+            lambda session: RelaySessionFailed(session) if session.status in _FAILED else None,
             timeout,
             f"readiness of relay session {session_id}",
+            on_change,
         )
 
     @operation

@@ -18,7 +18,7 @@ from waymeet.client.session_types import (
     SessionSummary,
     SessionUser,
 )
-from waymeet.client.waiting import poll
+from waymeet.client.waiting import poll_status
 from waymeet.client.wire import Answer, Body, answer, member
 
 _FAILED = frozenset(
@@ -125,24 +125,14 @@ class Sessions(Group[ConnectionT]):
         Asks every 0.2 s at first, later every 2 s. `on_change` is called with the session whenever its status has
         changed. `SessionFailed` as soon as it cannot become ready any more, `StillWaiting` after `timeout` seconds.
         """
-        last_status = ""
-
-        def ready(session: Session) -> bool:
-            nonlocal last_status
-            if session.status != last_status:
-                last_status = session.status
-                if on_change is not None:
-                    on_change(session)
-            if session.status in _FAILED:
-                raise SessionFailed(session)
-            return session.ready
-
-        return poll(
+        return poll_status(
             self._connection,
             lambda: self._session(session_id, ONCE),
-            ready,
+            lambda session: session.ready,
+            lambda session: SessionFailed(session) if session.status in _FAILED else None,
             timeout,
             f"readiness of session {session_id}",
+            on_change,
         )
 
     @operation

@@ -1,13 +1,21 @@
 """Asking again and again, politely, until something has happened."""
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from waymeet.client.connection import Connection
 from waymeet.client.errors import RateLimited, StillWaiting, Unavailable, Unreachable
 from waymeet.client.plan import Pause, Plan
 
 Value = TypeVar("Value")
+
+
+class WithStatus(Protocol):
+    @property
+    def status(self) -> str: ...
+
+
+Watched = TypeVar("Watched", bound=WithStatus)
 
 FIRST_INTERVAL_SECONDS = 0.2
 LONGEST_INTERVAL_SECONDS = 2.0
@@ -45,3 +53,31 @@ def poll(
             ) from trouble
         yield Pause(min(pause, left))
         interval = min(interval * _GROWTH, LONGEST_INTERVAL_SECONDS)
+
+
+def poll_status(
+    connection: Connection,
+    ask: Callable[[], Plan[Watched]],
+    ready: Callable[[Watched], bool],
+    failure: Callable[[Watched], Exception | None],
+    timeout: float,
+    what: str,
+    on_change: Callable[[Watched], None] | None,
+) -> Plan[Watched]:
+    """`poll` until the object is ready, calling `on_change` with it whenever its status has changed.
+
+    What `failure` makes of an object that cannot become ready any more is raised.
+    """
+    last_status: str | None = None
+
+    def enough(value: Watched) -> bool:
+        nonlocal last_status
+        if value.status != last_status:
+            last_status = value.status
+            if on_change is not None:
+                on_change(value)
+        if (error := failure(value)) is not None:
+            raise error
+        return ready(value)
+
+    return poll(connection, ask, enough, timeout, what)
