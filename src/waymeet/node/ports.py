@@ -2,10 +2,13 @@
 
 import errno
 import json
+import logging
 import os
 import random
 import socket
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 
 from waymeet.model.errors import Invalid
@@ -15,6 +18,55 @@ CHOSEN_FROM = range(28_000, 30_000)
 """Below the usual ports of game servers, and below those that the kernel gives to outgoing connections: what a node had is
 still free when it comes back."""
 TRIES = 200
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class WantedPort:
+    """One port of a role, by the name that it has in the settings."""
+
+    name: str
+    bind: Bind
+    port: int | None
+    """What the settings say; `None` leaves the choice to the node."""
+
+
+def open_ports(
+    node: str,
+    role: str,
+    address: str,
+    wanted: Sequence[WantedPort],
+    *,
+    directory: Path,
+    highest: int,
+    avoid: range,
+    rng: random.Random,
+) -> Sequence[Sequence[socket.socket]]:
+    """For each wanted port its sockets, bound, all of them or none.
+
+    Ports that are not named are those of the last time, kept in the node's `directory`, or new ones outside `avoid`.
+    Raises `Invalid`, naming the setting, when a port cannot be had.
+    """
+    file = directory / f"{role}.json"
+    names = [each.name for each in wanted]
+    found: list[Sequence[socket.socket]] = []
+    with ExitStack() as undo:
+        for each, before in zip(wanted, read_kept(file, names, highest), strict=True):
+            setting = f"node {node}: {role}.{each.name}"
+            if each.port is None:
+                sockets = bind_any(each.bind, address, before, avoid, rng, setting, role)
+            else:
+                sockets = bind_wanted(each.bind, address, each.port, setting)
+            for endpoint in sockets:
+                undo.enter_context(endpoint)
+            found.append(sockets)
+        undo.pop_all()
+    try:
+        keep(file, {name: sockets[0].getsockname()[1] for name, sockets in zip(names, found, strict=True)})
+    except OSError as error:
+        log.warning("node %s: its %s's ports will be others after a restart: %s", node, role, error)
+    return found
 
 
 def bind_wanted(bind: Bind, address: str, port: int, setting: str) -> Sequence[socket.socket]:
