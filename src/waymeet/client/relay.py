@@ -5,6 +5,7 @@ Datagrams may be lost or come twice, as on any network; nothing here makes them 
 
 import asyncio
 import time
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import AsyncIterator
 from enum import IntEnum
@@ -59,7 +60,7 @@ class RelayRefused(ClientError):
         self.state = state
 
 
-class _RelayPeer(asyncio.DatagramProtocol, Generic[Received]):
+class _RelayPeer(asyncio.DatagramProtocol, ABC, Generic[Received]):
     """What hosts and clients have in common. To be used as `async with`."""
 
     def __init__(
@@ -215,9 +216,9 @@ class _RelayPeer(asyncio.DatagramProtocol, Generic[Received]):
             self._news.set_result(None)
             self._news = self._news.get_loop().create_future()
 
+    @abstractmethod
     def _read(self, datagram: bytes) -> Received | None:
         """What is in a DATA frame, or `None` when there is nothing in it."""
-        raise NotImplementedError
 
     def datagram_received(self, datagram: bytes, source: object) -> None:
         """For the event loop."""
