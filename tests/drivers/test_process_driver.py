@@ -20,6 +20,7 @@ from pathlib import Path
 import pytest
 
 from tests.drivers.backends import SPEC, ProcessBackend, ended, ready, report_when
+from tests.gate import Gate
 from tests.polling import eventually, eventually_async
 from waymeet.drivers.process import PortAllocator, Program
 from waymeet.drivers.process.launch import KeeperSettings
@@ -244,17 +245,22 @@ class TestKeeper:
         report = await ended(driver)
         assert (report.end_reason, report.exit_code) == (EndReason.STOPPED, 128 + signal.SIGKILL)
 
-    async def test_a_program_may_use_its_grace_period(self, backend: ProcessBackend) -> None:
+    async def test_a_program_may_use_its_grace_period(self, backend: ProcessBackend, tmp_path: Path) -> None:
         driver = await backend.driver()
+        gate = Gate(tmp_path / "gate")
         spec = backend.runs(
             "studio/tidy",
-            "import signal, sys, time\n"
-            "def save(*_):\n    time.sleep(0.3); print('saved'); sys.exit(0)\n"
+            "import os, signal, sys, time\n"
+            "def save(*_):\n"
+            f"    while not os.path.exists({str(gate.path)!r}): time.sleep(0.01)\n"
+            "    print('saved'); sys.exit(0)\n"
             "signal.signal(signal.SIGTERM, save)\nprint('up')\ntime.sleep(600)",
         )
         await driver.start(replace(spec, grace_seconds=600))
         await printed(driver, "up")
         await driver.stop(SPEC.key)
+        await report_when(driver, lambda report: report.phase is ServerPhase.STOPPING)
+        gate.open()
         report = await ended(driver)
         assert (report.end_reason, report.exit_code) == (EndReason.STOPPED, 0)
         assert "saved" in (await driver.logs(SPEC.key)).text

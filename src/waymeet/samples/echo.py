@@ -22,6 +22,7 @@ ARRIVAL_BYTES = socket.CMSG_SPACE(20)
 CONNECTIONS_AT_MOST = 256
 UNSENT_BYTES_AT_MOST = 64 * 1024
 FILE_CHECK_SECONDS = 0.02
+"""Between two looks for a file: the standard library cannot wait for one."""
 
 USAGE = """\
 usage: python -m waymeet.samples.echo [option value]...

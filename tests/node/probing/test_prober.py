@@ -76,7 +76,7 @@ async def test_echo_over_ipv6() -> None:
         with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as probe:
             probe.bind(("::1", 0))
     except OSError as error:
-        pytest.skip(f"this machine has no IPv6 loopback: {error}")
+        missing("ipv6", f"this machine has no IPv6 loopback: {error}")
     if found is None:
         missing("icmp", "this process may not send IPv6 echo requests")
         return

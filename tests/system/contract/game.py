@@ -30,7 +30,7 @@ def main(arguments: list[str]) -> None:
         threading.Event().wait()
     if "--ready-when-file" in arguments:
         gate = Path(arguments[arguments.index("--ready-when-file") + 1])
-        while not gate.exists():
+        while not gate.exists():  # A process of its own, which the test can only reach through the file.
             time.sleep(0.01)
     poll = select.poll()
     endpoints: dict[int, socket.socket] = {}
