@@ -46,10 +46,12 @@ from waymeet.placement.places import place as site_place
 from waymeet.relays.confirming import Confirmations
 from waymeet.relays.endings import RelayEndings
 from waymeet.relays.loop import RelayLoop
+from waymeet.relays.planning import RelayPlanner
 from waymeet.relays.service import RelayService
 from waymeet.relays.serving import RelayServing
 from waymeet.relays.types import RelaySession
 from waymeet.relays.webhook import RelayWebhook
+from waymeet.relays.writing import RelayWriting
 from waymeet.sessions.following import SessionsFollowDeployments
 from waymeet.sessions.loop import SessionLoop
 from waymeet.sessions.seating import Seater
@@ -182,9 +184,8 @@ class World:
         endings = RelayEndings(relay_webhook)
         confirmations = Confirmations(store, store.bells, self.clock, CONFIRMING_SECONDS)
         self.geography = geography
-        self.relays = RelayService(
-            store, finder, geography, self.locations, endings, confirmations, self.clock, self.rng
-        )
+        planner, writing = RelayPlanner(store, finder, geography), RelayWriting(self.clock, self.rng)
+        self.relays = RelayService(store, planner, writing, self.locations, endings, confirmations, self.clock)
         self.relay_serving = RelayServing(store, endings, relay_webhook, self.clock)
         self.relay_loop = RelayLoop(store, endings, self.directory, self.clock, 60.0)
         self.tokens: dict[str, str] = {}

@@ -14,9 +14,11 @@ from waymeet.model.ids import NodeName
 from waymeet.model.location import Coordinates, Location
 from waymeet.relays.confirming import Confirmations
 from waymeet.relays.endings import RelayEndings
+from waymeet.relays.planning import RelayPlanner
 from waymeet.relays.service import RelayService
 from waymeet.relays.types import RelayRequest
 from waymeet.relays.webhook import RelayWebhook
+from waymeet.relays.writing import RelayWriting
 
 pytestmark = pytest.mark.anyio
 
@@ -50,13 +52,12 @@ def knowing(world: World, places: dict[str, Coordinates]) -> RelayService:
     finder = CandidateFinder(world.directory, geography, world.latencies)
     return RelayService(
         world.store,
-        finder,
-        geography,
+        RelayPlanner(world.store, finder, geography),
+        RelayWriting(world.clock, world.rng),
         world.locations,
         RelayEndings(RelayWebhook(lambda session: b"", world.rng)),
         Confirmations(world.store, world.store.bells, world.clock, 3.0),
         world.clock,
-        world.rng,
     )
 
 

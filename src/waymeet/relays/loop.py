@@ -17,8 +17,8 @@ from waymeet.model.instant import Clock, Instant, after
 from waymeet.model.states import RelayStatus
 from waymeet.relays.endings import RelayEndings
 from waymeet.relays.ports import RelayStore, RelayTransaction
-from waymeet.relays.service import INITIALIZING_SECONDS
 from waymeet.relays.types import RelaySession
+from waymeet.relays.writing import INITIALIZING_SECONDS
 
 POLL_SECONDS = 1.0
 ROWS_PER_UNIT = 100

@@ -124,6 +124,25 @@ class RelayStore(Protocol):
     async def scan(self, unit: Callable[[RelayTransaction], Awaitable[Result]]) -> Result: ...
 
 
+class RelayFollower(Protocol):
+    """Told what becomes of a relay session, inside the transaction that changes it: its row is locked, and saved already.
+
+    Whoever locks rows of its own here must lock them after the session's everywhere else too.
+    """
+
+    async def relay_ready(self, tx: RelayTransaction, session: RelaySession, now: Instant) -> None:
+        """Its users can connect now."""
+
+    async def relay_ended(self, tx: RelayTransaction, session: RelaySession, now: Instant, *, unused: bool) -> None:
+        """It was deleted, or (`unused`) nobody spoke for so long that it ended."""
+
+    async def relay_failed(self, tx: RelayTransaction, session: RelaySession, now: Instant) -> None:
+        """It is an ERROR now; `session.error` says why."""
+
+    async def relay_host_silent(self, tx: RelayTransaction, session: RelaySession, now: Instant) -> None:
+        """Its host has been silent for longer than the owner timeout (relay wire, 5.7). May be told again and again."""
+
+
 class Bells(Protocol):
     """Where this process hears that something changed."""
 

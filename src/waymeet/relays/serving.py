@@ -12,7 +12,7 @@ from waymeet.model.relays import DropReason, RelayCounters, RelayLoad, RelaySpec
 from waymeet.model.states import RelayStatus, move_relay
 from waymeet.relays.bells import CONFIRMED
 from waymeet.relays.endings import RelayEndings
-from waymeet.relays.ports import RelayStore, RelayTransaction
+from waymeet.relays.ports import RelayFollower, RelayStore, RelayTransaction
 from waymeet.relays.types import DROPPED, RELAY_TRAFFIC, RelayChanges, RelayEndpoint, RelaySession
 from waymeet.relays.webhook import RelayWebhook
 
@@ -30,8 +30,16 @@ _REASONS = frozenset(DropReason)
 class RelayServing:
     """The conversation with a node about its relay, without the socket."""
 
-    def __init__(self, store: RelayStore, endings: RelayEndings, webhook: RelayWebhook, clock: Clock) -> None:
+    def __init__(
+        self,
+        store: RelayStore,
+        endings: RelayEndings,
+        webhook: RelayWebhook,
+        clock: Clock,
+        followers: Sequence[RelayFollower] = (),
+    ) -> None:
         self._store = store
+        self._followers = followers
         self._endings = endings
         self._webhook = webhook
         self._clock = clock
@@ -115,6 +123,8 @@ class RelayServing:
                 if session.status is RelayStatus.INITIALIZING and session.change <= change:
                     ready = replace(session, status=move_relay(session.status, RelayStatus.READY), due_at=None)
                     await tx.relays.save(ready)
+                    for follower in self._followers:
+                        await follower.relay_ready(tx, ready, now)
                     await self._webhook.queue(tx, ready, now)
 
         await self._store.write(unit)
@@ -129,7 +139,20 @@ class RelayServing:
                 for session in await tx.relays.lock_many(batch):
                     # A node speaks for its own sessions only.
                     if session.node_name == node and session.ready:
-                        await self._endings.end(tx, session, now)
+                        await self._endings.end(tx, session, now, unused=True)
+
+            await self._store.write(unit)
+
+    async def hosts_silent(self, node: NodeName, keys: Sequence[str]) -> None:
+        """The node says that the hosts of these sessions have been silent beyond the owner timeout. Repeatable."""
+        for batch in _batches(keys):
+
+            async def unit(tx: RelayTransaction, batch: list[SessionId] = batch) -> None:
+                now = self._clock.now()
+                for session in await tx.relays.lock_many(batch):
+                    if session.node_name == node and session.ready:
+                        for follower in self._followers:
+                            await follower.relay_host_silent(tx, session, now)
 
             await self._store.write(unit)
 
