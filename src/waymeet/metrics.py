@@ -33,6 +33,8 @@ class Counts:
 
     deployments: Mapping[str, int] = field(default_factory=dict)
     sessions: Mapping[str, int] = field(default_factory=dict)
+    lobbies: Mapping[str, int] = field(default_factory=dict)
+    rooms: Mapping[str, int] = field(default_factory=dict)
     webhooks: Mapping[str, int] = field(default_factory=dict)
     relays: RelayCounts = field(default_factory=RelayCounts)
     nodes_connected: int = 0
@@ -58,6 +60,8 @@ class DomainMetrics(Collector):
         counts = self.counts
         yield _by_status("waymeet_deployments", "Deployments that are remembered, by status", counts.deployments)
         yield _by_status("waymeet_sessions", "Sessions that are remembered, by status", counts.sessions)
+        yield _by_status("waymeet_lobbies", "Lobbies, by status", counts.lobbies)
+        yield _by_status("waymeet_rooms", "Rooms in lobbies, by whether they are started", counts.rooms)
         yield _by_status("waymeet_webhook_deliveries", "Webhook deliveries that are remembered", counts.webhooks)
         yield from _relays(counts.relays)
         yield GaugeMetricFamily("waymeet_nodes_connected", "Nodes with a live connection", counts.nodes_connected)

@@ -23,6 +23,7 @@ from waymeet.http.limits import HttpLimits
 from waymeet.http.v1.services import Services
 from waymeet.latencies.service import LatencyService
 from waymeet.latencies.types import OUR_NODES, Record
+from waymeet.lobbies.service import LobbyService
 from waymeet.main.beacon_sites import BeaconSites
 from waymeet.model.errors import Invalid
 from waymeet.model.latency import Measurement, Origin
@@ -108,6 +109,7 @@ async def api(world: World, beacon_health: BeaconHealth) -> AsyncIterator[httpx.
         latencies=LatencyService(
             world.store, world.store.bells, world.locations, BeaconSites(world.directory, world.clock), world.clock, rng
         ),
+        lobbies=LobbyService(world.store, world.clock, rng),
         webhooks=WebhookService(world.store, world.clock, rng),
         clock=world.clock,
         check_url=check_url,

@@ -4,7 +4,7 @@ import random
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
-from typing import Any
+from typing import Any, Protocol
 
 import structlog
 from prometheus_client import REGISTRY, CollectorRegistry
@@ -22,16 +22,30 @@ from waymeet.http.endpoint import Endpoint
 from waymeet.http.errors import V1_ERRORS, ErrorForm, fields_of, headers_of, status_of
 from waymeet.http.health import Check
 from waymeet.http.limits import HttpLimits
-from waymeet.http.metrics import UNMATCHED, RequestMetrics
+from waymeet.http.metrics import UNMATCHED, Meter, RequestMetrics
 from waymeet.http.rates import RateLimits
-from waymeet.http.requests import Guards, Reply, Served, json_reply
+from waymeet.http.requests import Guards, Headers, Reply, Served, json_reply
 from waymeet.http.router import Router, Row
+from waymeet.http.streaming import send_stream
 from waymeet.logs import REQUEST_ID
 from waymeet.model.errors import WaymeetError
 from waymeet.model.instant import Clock
 
 WebSocketEndpoint = Callable[[WebSocket], Awaitable[None]]
 Lifespan = Callable[[], AbstractAsyncContextManager[object]]
+
+
+class Door(Protocol):
+    """A family of routes with rules of its own for paths, and open to pages of any origin."""
+
+    headers: Headers
+    """Of each of its answers, refusals too."""
+    preflight: Headers
+    """Of its answers to OPTIONS, which browsers ask first."""
+
+    def path(self, raw_path: bytes, headers: Mapping[bytes, bytes]) -> bytes | None:
+        """The path to look for in the route table; `None` for a request that is none of its own."""
+
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 _log = structlog.get_logger(__name__)
@@ -48,6 +62,7 @@ def create_app(
     notices: Mapping[str, Check] | None = None,
     web_sockets: Mapping[str, WebSocketEndpoint] | None = None,
     mounts: Mapping[str, ASGIApp] | None = None,
+    door: Door | None = None,
     lifespan: Lifespan = nullcontext,
     registry: CollectorRegistry = REGISTRY,
     before_metrics: Callable[[], Awaitable[None]] | None = None,
@@ -59,7 +74,8 @@ def create_app(
 
     `checks` decide readiness, `notices` are only shown with them. `web_sockets` maps exact paths to functions that take
     the socket before it is accepted. `mounts` maps first segments such as `/dashboard` to applications of their own,
-    which get paths unchanged. The context of `lifespan` is entered before the first request and left after the last.
+    which get paths unchanged. `door` decides which requests belong to its family of routes.
+    The context of `lifespan` is entered before the first request and left after the last.
     `registry` is what `/metrics` shows; the application adds its own numbers to it. `before_metrics` is awaited each time
     before it is shown. `access_log` writes one line for each request.
     """
@@ -99,6 +115,7 @@ def create_app(
         rng=rng,
         web_sockets=web_sockets or {},
         mounts=mounts or {},
+        door=door,
         lifespan=lifespan,
         access_log=access_log,
     )
@@ -116,6 +133,7 @@ class Application:
         rng: random.Random,
         web_sockets: Mapping[str, WebSocketEndpoint],
         mounts: Mapping[str, ASGIApp],
+        door: Door | None,
         lifespan: Lifespan,
         access_log: bool,
     ) -> None:
@@ -126,6 +144,7 @@ class Application:
         self._rng = rng
         self._web_sockets = dict(web_sockets)
         self._mounts = dict(mounts)
+        self._door = door
         self._lifespan = lifespan
         self._access_log = access_log
 
@@ -150,9 +169,20 @@ class Application:
         REQUEST_ID.set(request_id)
         meter = self._unmatched
         form = V1_ERRORS
+        raw_path: bytes = scope["raw_path"]
+        door = self._door
+        if door is not None:
+            behind = door.path(raw_path, headers)
+            if behind is None:
+                door = None
+            else:
+                raw_path = behind
         try:
             try:
-                served, path = self._find(scope["method"], scope["raw_path"])
+                if door is not None and scope["method"] == "OPTIONS":
+                    await _send(Reply(204, b"", list(door.preflight)), request_id, receive, send)
+                    return
+                served, path = self._find(scope["method"], raw_path)
                 meter = served.meter
                 form = served.endpoint.error_form
                 reply = await served.answer(scope, headers, path, receive, request_id)
@@ -166,13 +196,22 @@ class Application:
             if b"expect" in headers and reply.status >= 400:
                 # The client has not sent its body and now never will: what it sends next would be taken for it.
                 reply.headers.append((b"connection", b"close"))
-            await _send(reply, request_id, send)
-            seconds = self._monotonic() - started
-            meter.count(reply.status, seconds)
-            if self._access_log:
-                self._log_access(scope, meter.route, reply, seconds)
+            if door is not None:
+                reply.headers.extend(door.headers)
+            if reply.stream is not None:
+                # A stream may last for hours; what is measured is how long it took to begin.
+                self._count(scope, meter, reply, self._monotonic() - started)
+                await _send(reply, request_id, receive, send)
+                return
+            await _send(reply, request_id, receive, send)
+            self._count(scope, meter, reply, self._monotonic() - started)
         finally:
             self._metrics.in_flight -= 1
+
+    def _count(self, scope: AsgiScope, meter: Meter, reply: Reply, seconds: float) -> None:
+        meter.count(reply.status, seconds)
+        if self._access_log:
+            self._log_access(scope, meter.route, reply, seconds)
 
     def _request_id(self, given: bytes | None) -> str:
         if given is not None and _REQUEST_ID.fullmatch(given):
@@ -240,9 +279,17 @@ def _failure(request_id: str, form: ErrorForm) -> Reply:
     return json_reply(500, form.build(500, message, {}), [])
 
 
-async def _send(reply: Reply, request_id: str, send: AsgiSend) -> None:
+async def _send(reply: Reply, request_id: str, receive: AsgiReceive, send: AsgiSend) -> None:
     headers = reply.headers
     headers.append((b"x-request-id", request_id.encode()))
+    if reply.stream is not None:
+        try:
+            await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+        except BaseException:
+            await reply.stream.parts.aclose()
+            raise
+        await send_stream(reply.stream, receive, send)
+        return
     if reply.status != 204:
         headers.append((b"content-length", b"%d" % len(reply.content)))
     await send({"type": "http.response.start", "status": reply.status, "headers": headers})

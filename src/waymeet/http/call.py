@@ -1,7 +1,8 @@
 """What a handler gets, and what it gives back."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Generic, TypeVar
 
 from waymeet.accounts.types import Caller
@@ -9,6 +10,7 @@ from waymeet.accounts.types import Caller
 Body = TypeVar("Body")
 Query = TypeVar("Query")
 
+NO_HEADERS: Mapping[bytes, bytes] = MappingProxyType({})
 NO_CALLER = "this endpoint is declared without an API key, so that its calls have no caller"
 
 
@@ -16,11 +18,12 @@ class Call(Generic[Body, Query]):
     """One request, authenticated and decoded.
 
     `path` holds the percent-decoded values of the template's names. `client_address` is the canonical text of the
-    client's IP address. `secret` is the credential as it was sent, only where the endpoint checks it itself
+    client's IP address. `headers` are those of the request, by lower-case name.
+    `secret` is the credential as it was sent, only where the endpoint checks it itself
     (`Access.OWN_TOKEN`), otherwise "".
     """
 
-    __slots__ = ("_caller", "body", "client_address", "path", "query", "request_id", "secret")
+    __slots__ = ("_caller", "body", "client_address", "headers", "path", "query", "request_id", "secret")
 
     def __init__(
         self,
@@ -32,6 +35,7 @@ class Call(Generic[Body, Query]):
         request_id: str,
         client_address: str,
         secret: str = "",
+        headers: Mapping[bytes, bytes] = NO_HEADERS,
     ) -> None:
         self._caller = caller
         self.path = path
@@ -40,6 +44,7 @@ class Call(Generic[Body, Query]):
         self.request_id = request_id
         self.client_address = client_address
         self.secret = secret
+        self.headers = headers
 
     @property
     def caller(self) -> Caller:
@@ -65,6 +70,14 @@ class Document:
     content: bytes
     media_type: str
     headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """An answer that goes on: status 200, sent as it comes. `parts` is closed when it ends or the client has gone."""
+
+    parts: AsyncGenerator[bytes, None]
+    media_type: str
 
 
 NO_CONTENT = Answer(204)

@@ -12,7 +12,10 @@ from waymeet.http.limits import RateClass
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 
 Handler = Callable[[Call[Body, Query]], Awaitable[object]]
-"""Returns the body of the first declared answer, or an `Answer` with a status of its own, or a `Document`."""
+"""Returns the body of the first declared answer, or an `Answer` with a status of its own, or a `Document`, or a `Stream`."""
+
+Guard = Callable[[str, Mapping[bytes, bytes]], None]
+"""Given the client's IP address and the headers, lets a call through or raises. Asked before the body is read."""
 
 
 class Access(Enum):
@@ -58,6 +61,11 @@ class Endpoint(Generic[Body, Query]):
     rate: RateClass = RateClass.OTHER
     trailing_slash: bool = False
     """Also answer on the path with one slash behind it (contract 1.1: only the location list)."""
+    guard: Guard | None = None
+    body_bytes: int | None = None
+    """The longest body, where that is less than everywhere else."""
+    media_type: str = "application/json"
+    """Of the answers, for the documentation."""
     error_form: ErrorForm = V1_ERRORS
     deprecated: bool = False
     documented: bool = True

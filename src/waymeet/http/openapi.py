@@ -169,7 +169,7 @@ def _responses(endpoint: Endpoint[Any, Any], schemas: _Schemas) -> Schema:
     for status, body in endpoint.answers.items():
         responses[str(status)] = {"description": http.HTTPStatus(status).phrase}
         if status != 204:
-            responses[str(status)]["content"] = {"application/json": {"schema": schemas.of(body)}}
+            responses[str(status)]["content"] = {endpoint.media_type: {"schema": schemas.of(body)}}
     error = {"application/json": {"schema": schemas.of(endpoint.error_form.schema)}}
     for status in sorted(_error_statuses(endpoint) - endpoint.answers.keys()):
         response: Schema = {"description": _NOTES.get(status, http.HTTPStatus(status).phrase), "content": error}
@@ -188,6 +188,8 @@ def _error_statuses(endpoint: Endpoint[Any, Any]) -> set[int]:
         statuses.add(429)
         if endpoint.scope is not None or endpoint.unknown_key == 403:
             statuses.add(403)
+    if endpoint.guard is not None:
+        statuses |= {403, 429}
     if endpoint.query is not None or endpoint.parameter_names:
         statuses.add(400)
     if endpoint.body is not None and endpoint.method != "GET":

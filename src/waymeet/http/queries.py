@@ -19,7 +19,7 @@ _LARGE = 10**18
 
 
 class QueryDecoder(Generic[Query]):
-    """Turns raw query strings into values of one struct type."""
+    """Turns raw query strings into values of one struct type. A list is given by repetition, by commas, or both."""
 
     def __init__(self, of: type[Query]) -> None:
         self._type = of
@@ -32,10 +32,10 @@ class QueryDecoder(Generic[Query]):
             return self._default
         return self._convert(self._split(raw))
 
-    def _split(self, raw: bytes) -> dict[str, str | int]:
+    def _split(self, raw: bytes) -> dict[str, Any]:
         if raw.count(b"&") >= HIGHEST_PARAMETERS:
             raise invalid_input({_WHOLE: f"holds more than {HIGHEST_PARAMETERS} parameters"})
-        found: dict[str, str | int] = {}
+        found: dict[str, Any] = {}
         given: set[str] = set()
         for pair in raw.split(b"&"):
             name_text, _, value_text = pair.partition(b"=")
@@ -43,17 +43,20 @@ class QueryDecoder(Generic[Query]):
             kinds = self._fields.get(name)
             if kinds is None:
                 continue
+            value = _unquoted(value_text)
+            if inspect.ListType in kinds:
+                found.setdefault(name, []).extend(one for one in value.split(",") if one)
+                continue
             if name in given:
                 raise invalid_input({name: "is given more than once"})
             given.add(name)
-            value = _unquoted(value_text)
             if inspect.IntType in kinds and inspect.StrType not in kinds:
                 found[name] = _integer(name, value)
             elif value or inspect.NoneType not in kinds:
                 found[name] = value
         return found
 
-    def _convert(self, values: dict[str, str | int]) -> Query:
+    def _convert(self, values: dict[str, Any]) -> Query:
         try:
             return msgspec.convert(values, self._type, strict=False)
         except msgspec.ValidationError as error:

@@ -9,7 +9,7 @@ import msgspec
 from waymeet.accounts.types import Caller
 from waymeet.http.authentication import Gate, require_secret
 from waymeet.http.bodies import BodyDecoder, Receive, read_body
-from waymeet.http.call import Answer, Call, Document
+from waymeet.http.call import Answer, Call, Document, Stream
 from waymeet.http.client_address import ClientAddresses
 from waymeet.http.endpoint import Access, Endpoint
 from waymeet.http.metrics import Meter
@@ -29,6 +29,8 @@ class Reply:
     status: int
     content: bytes
     headers: Headers
+    stream: Stream | None = None
+    """What comes in place of the content, as it comes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +46,7 @@ class Guards:
 class Served:
     """An endpoint with its decoders and its meter."""
 
-    __slots__ = ("_body", "_guards", "_query", "_status", "endpoint", "meter")
+    __slots__ = ("_body", "_body_bytes", "_guards", "_query", "_status", "endpoint", "meter")
 
     def __init__(self, endpoint: Endpoint[Any, Any], guards: Guards, meter: Meter) -> None:
         self.endpoint = endpoint
@@ -55,6 +57,7 @@ class Served:
         self._body = BodyDecoder(body) if body is not None else None
         self._query = QueryDecoder(endpoint.query) if endpoint.query is not None else None
         self._status = endpoint.status
+        self._body_bytes = min(guards.body_bytes, endpoint.body_bytes or guards.body_bytes)
 
     async def answer(
         self,
@@ -79,10 +82,12 @@ class Served:
             guards.rates.take(caller.organisation, endpoint.rate)
         elif endpoint.access is Access.OWN_TOKEN:
             secret = require_secret(headers.get(b"authorization"))
+        if endpoint.guard is not None:
+            endpoint.guard(address, headers)
         query = self._query.decode(scope["query_string"]) if self._query is not None else None
         body = None
         if self._body is not None:
-            body = self._body.decode(await read_body(headers, receive, guards.body_bytes))
+            body = self._body.decode(await read_body(headers, receive, self._body_bytes))
         returned = await endpoint.handler(
             Call(
                 caller=caller,
@@ -92,6 +97,7 @@ class Served:
                 request_id=request_id,
                 client_address=address,
                 secret=secret,
+                headers=headers,
             )
         )
         return self._reply(returned)
@@ -105,6 +111,10 @@ class Served:
         if isinstance(returned, Document):
             extra = [(name.lower().encode(), value.encode()) for name, value in returned.headers.items()]
             return Reply(200, returned.content, [(b"content-type", returned.media_type.encode()), *extra])
+        if isinstance(returned, Stream):
+            kept = [(b"content-type", returned.media_type.encode()), (b"cache-control", b"no-store")]
+            # Proxies that collect an answer before they pass it on would keep a stream for themselves.
+            return Reply(200, b"", [*kept, (b"x-accel-buffering", b"no")], returned)
         if self._status == 204:
             return Reply(204, b"", [])
         return json_reply(self._status, returned, [])

@@ -1,7 +1,7 @@
 """Running an application on uvicorn."""
 
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import uvicorn
@@ -37,8 +37,24 @@ def bind(host: str, port: int) -> socket.socket:
     return bound
 
 
-def server_for(app: ASGIApp, settings: ServerSettings | None = None) -> uvicorn.Server:
-    """A server that is not running yet; `should_exit = True` stops one that is."""
+class StoppingServer(uvicorn.Server):
+    """uvicorn's server, which says when it is about to stop: answers that go on for ever end themselves then."""
+
+    def __init__(self, config: uvicorn.Config, stopping: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._stopping = stopping
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._stopping()
+        await super().shutdown(sockets)
+
+
+def server_for(
+    app: ASGIApp, settings: ServerSettings | None = None, stopping: Callable[[], None] = lambda: None
+) -> uvicorn.Server:
+    """A server that is not running yet; `should_exit = True` stops one that is. `stopping` is called once, before it waits
+    for the requests that are under way.
+    """
     settings = settings or ServerSettings()
     patience = settings.patience_seconds
 
@@ -62,7 +78,7 @@ def server_for(app: ASGIApp, settings: ServerSettings | None = None) -> uvicorn.
         timeout_keep_alive=settings.keep_alive_seconds,
         timeout_graceful_shutdown=settings.graceful_seconds,
     )
-    return uvicorn.Server(config)
+    return StoppingServer(config, stopping)
 
 
 async def serve(app: ASGIApp, sockets: Sequence[socket.socket], settings: ServerSettings | None = None) -> None:

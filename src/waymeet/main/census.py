@@ -78,6 +78,8 @@ class Census:
             return Counts(
                 deployments=await tx.census.deployments(),
                 sessions=await tx.census.sessions(),
+                lobbies=await tx.census.lobbies(),
+                rooms=await tx.census.rooms(),
                 webhooks=await tx.census.webhooks(),
                 relays=RelayCounts(
                     sessions=await tx.census.relay_sessions(),

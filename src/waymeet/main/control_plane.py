@@ -45,6 +45,7 @@ from waymeet.http.v1.sessions import session_webhook
 from waymeet.latencies import loop as latency_loop
 from waymeet.latencies.service import LatencyService
 from waymeet.latencies.types import LatencyRules
+from waymeet.lobbies.following import RoomsFollowRelays
 from waymeet.locations import loop as location_loop
 from waymeet.locations.directory import Directory
 from waymeet.locations.ports import LocationTransaction
@@ -54,6 +55,7 @@ from waymeet.main.beacon_sites import BeaconSites
 from waymeet.main.census import Census
 from waymeet.main.geography import GeographyWatch
 from waymeet.main.images import DirectoryImages
+from waymeet.main.lobbies import Lobbies, RelayParts
 from waymeet.main.readiness import NodeReadiness
 from waymeet.main.sample import register_sample
 from waymeet.main.tasks import Tasks
@@ -63,9 +65,11 @@ from waymeet.placement.limits import LatencyStep
 from waymeet.relays.confirming import Confirmations
 from waymeet.relays.endings import RelayEndings
 from waymeet.relays.loop import RelayLoop
+from waymeet.relays.planning import RelayPlanner
 from waymeet.relays.service import RelayService
 from waymeet.relays.serving import RelayServing
 from waymeet.relays.webhook import RelayWebhook
+from waymeet.relays.writing import RelayWriting
 from waymeet.sessions.following import SessionsFollowDeployments
 from waymeet.sessions.loop import SessionLoop
 from waymeet.sessions.seating import Seater
@@ -201,20 +205,27 @@ class ControlPlane:
         )
         session_loop = SessionLoop(store, Seeking(store, seater, session_hook, finder, clock), clock)
         relay_hook = RelayWebhook(relay_webhook, rng)
-        relay_endings = RelayEndings(relay_hook)
+        rooms_follow = RoomsFollowRelays()
+        relay_parts = RelayParts(
+            planner=RelayPlanner(store, finder, geography),
+            writing=RelayWriting(clock, rng, fqdn_suffix=settings.relays.fqdn_suffix),
+            endings=RelayEndings(relay_hook, [rooms_follow]),
+            confirmations=Confirmations(store, bells, clock, settings.relays.confirm_seconds),
+            followers=rooms_follow,
+        )
+        relay_endings = relay_parts.endings
         relays = RelayService(
             store,
-            finder,
-            geography,
+            relay_parts.planner,
+            relay_parts.writing,
             locations,
             relay_endings,
-            Confirmations(store, bells, clock, settings.relays.confirm_seconds),
+            relay_parts.confirmations,
             clock,
-            rng,
-            fqdn_suffix=settings.relays.fqdn_suffix,
         )
-        relay_serving = RelayServing(store, relay_endings, relay_hook, clock)
+        relay_serving = RelayServing(store, relay_endings, relay_hook, clock, [rooms_follow])
         relay_loop = RelayLoop(store, relay_endings, directory, clock, settings.relays.node_lost_seconds)
+        self._lobbies = lobbies = Lobbies(settings, store, relay_parts, clock, rng)
         beacon_health = BeaconHealth()
         beacon_loop = BeaconLoop(directory, beacon_health, UdpProber(rng), clock)
         domain_metrics = DomainMetrics()
@@ -240,6 +251,7 @@ class ControlPlane:
                 "deployments": deployment_loop.run,
                 "sessions": session_loop.run,
                 "relays": relay_loop.run,
+                **lobbies.loops,
                 "webhooks": webhook_loop.run,
                 "beacons": beacon_loop.run,
                 "geography": self._geography_watch.run,
@@ -255,12 +267,13 @@ class ControlPlane:
             beacons=BeaconService(directory, beacon_health, clock, settings.beacons.fqdn_suffix),
             geography=geography,
             latencies=latencies,
+            lobbies=lobbies.manager,
             webhooks=webhooks,
             clock=clock,
             check_url=lambda url: check_webhook_url(url, allow_private),
         )
         self._app = create_app(
-            [*v1.endpoints(services), *v2.endpoints(services)],
+            [*v1.endpoints(services), *v2.endpoints(services), *lobbies.endpoints],
             authenticator=accounts,
             clock=clock,
             rng=quick_rng,
@@ -272,6 +285,7 @@ class ControlPlane:
                     accounts, locations, Observation(store, changes, clock), relay_serving, bells
                 )
             },
+            door=lobbies.door,
             lifespan=self._lifespan,
             registry=registry,
             before_metrics=self._census.refresh,
@@ -281,7 +295,11 @@ class ControlPlane:
 
     async def serve(self, bound: socket, supervised_fd: int | None) -> None:
         """Answer on `bound` until told to stop."""
-        self._server = server_for(self._app, ServerSettings(patience_seconds=self._settings.http.slow_body_seconds))
+        self._server = server_for(
+            self._app,
+            ServerSettings(patience_seconds=self._settings.http.slow_body_seconds),
+            stopping=self._lobbies.watch.close,
+        )
         if supervised_fd is not None:
             os.set_blocking(supervised_fd, False)
             asyncio.get_running_loop().add_reader(supervised_fd, self._on_lifeline, supervised_fd)
@@ -306,6 +324,7 @@ class ControlPlane:
             await self._tasks.stop()
             await self._census.stop()
             await self._latencies.close()
+            await self._lobbies.close()
             await self._store.close()
 
     async def _prepare(self) -> None:

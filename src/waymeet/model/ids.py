@@ -9,6 +9,8 @@ OrganisationId = NewType("OrganisationId", str)
 DeploymentId = NewType("DeploymentId", str)
 SessionId = NewType("SessionId", str)
 NodeName = NewType("NodeName", str)
+LobbyId = NewType("LobbyId", str)
+RoomId = NewType("RoomId", str)
 
 _SESSION_ID = re.compile(r"[0-9a-f]{12}-s", re.IGNORECASE)
 _DEPLOYMENT_ID = re.compile(r"[0-9a-f]{12}")
@@ -34,6 +36,13 @@ def parse_session_id(text: str) -> SessionId | None:
 def parse_deployment_id(text: str) -> DeploymentId | None:
     """`text` as a deployment id, or `None` when it cannot be one."""
     return DeploymentId(text) if _DEPLOYMENT_ID.fullmatch(text) else None
+
+
+def new_room_id(rng: random.Random) -> RoomId:
+    """32 lower-case hex digits: nobody can guess a room that is not listed (lobby service, 7). `rng` has to be one
+    for secrets.
+    """
+    return RoomId(f"{rng.getrandbits(128):032x}")
 
 
 def new_secret(rng: random.Random) -> str:

@@ -1,4 +1,4 @@
-"""The states of deployments, sessions and relay sessions, and the only table of moves between them."""
+"""The states of deployments, sessions, relay sessions and lobbies, and the only table of moves between them."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -113,6 +113,33 @@ RELAY_MOVES: Mapping[RelayStatus, frozenset[RelayStatus]] = {
 }
 
 
+class LobbyStatus(StrEnum):
+    """Written on the wire as they are (contract 2.22)."""
+
+    CREATED = "Created"
+    DEPLOYING = "Deploying"
+    RELEASED = "Released"
+    TERMINATING = "Terminating"
+    TERMINATED = "Terminated"
+    ERROR = "Error"
+
+    @property
+    def serving(self) -> bool:
+        """Whether its service answers. While it is being deployed too: that is how we see that it does."""
+        return self in (LobbyStatus.DEPLOYING, LobbyStatus.RELEASED)
+
+
+_L = LobbyStatus
+LOBBY_MOVES: Mapping[LobbyStatus, frozenset[LobbyStatus]] = {
+    _L.CREATED: frozenset({_L.DEPLOYING}),
+    _L.DEPLOYING: frozenset({_L.RELEASED, _L.TERMINATING, _L.ERROR}),
+    _L.RELEASED: frozenset({_L.TERMINATING}),
+    _L.TERMINATING: frozenset({_L.TERMINATED}),
+    _L.TERMINATED: frozenset({_L.DEPLOYING}),
+    _L.ERROR: frozenset({_L.DEPLOYING, _L.TERMINATED}),
+}
+
+
 class SessionKind(StrEnum):
     """What occupies a socket of a deployment (contract 2.1)."""
 
@@ -139,4 +166,11 @@ def move_relay(current: RelayStatus, target: RelayStatus) -> RelayStatus:
     """`target`, when the table allows the move; `ForbiddenTransition` otherwise."""
     if target not in RELAY_MOVES[current]:
         raise ForbiddenTransition("relay session", current, target)
+    return target
+
+
+def move_lobby(current: LobbyStatus, target: LobbyStatus) -> LobbyStatus:
+    """`target`, when the table allows the move; `ForbiddenTransition` otherwise."""
+    if target not in LOBBY_MOVES[current]:
+        raise ForbiddenTransition("lobby", current, target)
     return target

@@ -292,6 +292,78 @@ class RelaySessionSettings(Section, frozen=True, kw_only=True):
     ] = 60.0
 
 
+class LobbySettings(Section, frozen=True, kw_only=True):
+    """Lobbies; players talk to them without a key, so these are their only limits."""
+
+    domain: Annotated[
+        str,
+        Meta(
+            pattern=_HOST_NAME_SUFFIX,
+            description="Lobbies live at `https://<name>.<domain>`, which your DNS and reverse proxy lead here with the "
+            "`Host` header kept; empty = at `<public_url>/l/<name>`",
+        ),
+    ] = ""
+    check: Annotated[
+        Literal["public", "local"],
+        Meta(
+            description="How to see that a deployed lobby answers: at its URL, or, where this machine cannot reach that, at "
+            "the address that the API binds"
+        ),
+    ] = "public"
+    deploy_seconds: Annotated[
+        float, Meta(ge=1, le=3600, description="After so long without an answer at its URL, a deployment has failed")
+    ] = 30.0
+    rooms: Annotated[int, Meta(ge=1, le=1_000_000, description="Rooms in one lobby at most")] = 10_000
+    rooms_per_address: Annotated[
+        int, Meta(ge=0, description="Rooms in one lobby that were made from one IP address, at most; 0 = unlimited")
+    ] = 20
+    members_per_address: Annotated[
+        int, Meta(ge=0, description="Players in one room from one IP address at most; 0 = unlimited")
+    ] = 100
+    creations_per_minute: Annotated[
+        int, Meta(ge=0, description="Rooms that one IP address may make in a minute; 0 = unlimited")
+    ] = 10
+    requests_per_second: Annotated[
+        int,
+        Meta(
+            ge=0,
+            description="Requests that one IP address may make; players behind one router share theirs, and each waiting "
+            "one asks five times a second; 0 = unlimited",
+        ),
+    ] = 500
+    streams: Annotated[
+        int, Meta(ge=0, le=100_000, description="Event streams that one control plane process keeps open at most")
+    ] = 5_000
+    streams_per_address: Annotated[
+        int, Meta(ge=0, description="Event streams of one IP address at most; 0 = unlimited")
+    ] = 100
+    idle_minutes: Annotated[
+        float,
+        Meta(ge=0.1, le=10_080, description="A room that is not started ends when nobody asked for it for so long"),
+    ] = 30.0
+    longest_hours: Annotated[float, Meta(ge=0.01, le=8_760, description="No room lasts longer")] = 24.0
+    own_tokens_only: Annotated[
+        bool,
+        Meta(
+            description="Show players' relay tokens only to the IP address that the player joined from; others see null"
+        ),
+    ] = False
+    host_check: Annotated[
+        Literal["anyone", "host_address"],
+        Meta(
+            description="Who may start, change and delete a room: anyone, or the IP address that its host joined from"
+        ),
+    ] = "anyone"
+    game_key: Annotated[
+        str,
+        Meta(
+            pattern=_TOKEN,
+            description="A key that games must send in the header `X-Game-Key`; anyone who takes a game apart can find it; "
+            "empty = none",
+        ),
+    ] = ""
+
+
 class LatencySettings(Section, frozen=True, kw_only=True):
     """Measuring how far players are from your locations."""
 
@@ -556,6 +628,7 @@ class Settings(Section, frozen=True, kw_only=True):
     latencies: LatencySettings = LatencySettings()
     beacons: BeaconListSettings = BeaconListSettings()
     relays: RelaySessionSettings = RelaySessionSettings()
+    lobbies: LobbySettings = LobbySettings()
     nodes: Annotated[tuple[NodeSettings, ...], Meta(max_length=256)] = ()
     programs: dict[str, ProgramSettings] = {}
 

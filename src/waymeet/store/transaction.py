@@ -6,8 +6,10 @@ from waymeet.store.census import CensusRows
 from waymeet.store.deployments import DeploymentRows
 from waymeet.store.engine import Connection
 from waymeet.store.latencies import LatencyRows
+from waymeet.store.lobbies import LobbyRows
 from waymeet.store.locations import LocationRows
 from waymeet.store.relays import RelayRows
+from waymeet.store.rooms import RoomRows
 from waymeet.store.sessions import SessionRows
 from waymeet.store.webhooks import WebhookRows
 
@@ -22,9 +24,11 @@ class Transaction:
         "connection",
         "deployments",
         "latencies",
+        "lobbies",
         "locations",
         "relays",
         "rings",
+        "rooms",
         "sessions",
         "webhooks",
     )
@@ -38,6 +42,8 @@ class Transaction:
         self.deployments = DeploymentRows(connection)
         self.sessions = SessionRows(connection)
         self.relays = RelayRows(connection)
+        self.lobbies = LobbyRows(connection)
+        self.rooms = RoomRows(connection)
         self.webhooks = WebhookRows(connection)
         self.census = CensusRows(connection)
         self.rings: list[tuple[str, str | None]] = []

@@ -13,6 +13,7 @@ from waymeet.http.v1.deployment_tags import DeploymentTagEndpoints
 from waymeet.http.v1.deployments import DeploymentEndpoints
 from waymeet.http.v1.ip_lookup import IpLookupEndpoints
 from waymeet.http.v1.latencies import LatencyEndpoints
+from waymeet.http.v1.lobbies import LobbyEndpoints
 from waymeet.http.v1.locations import LocationEndpoints
 from waymeet.http.v1.metrics import MetricEndpoints
 from waymeet.http.v1.placement import PlacementEndpoints
@@ -43,6 +44,7 @@ def endpoints(services: Services) -> list[Endpoint[Any, Any]]:
         *BeaconEndpoints(services.beacons).table(),
         *LatencyEndpoints(services.latencies, services.directory).table(),
         *PlacementEndpoints(services.sessions, deployments).table(),
+        *LobbyEndpoints(services.lobbies).table(),
         *WizardEndpoints().table(),
         *WebhookEndpoints(services.webhooks).table(),
     ]

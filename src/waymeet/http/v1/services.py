@@ -8,6 +8,7 @@ from waymeet.beacons.service import BeaconService
 from waymeet.deployments.service import DeploymentService
 from waymeet.http.v1.ip_lookup import Geography
 from waymeet.latencies.service import LatencyService
+from waymeet.lobbies.service import LobbyService
 from waymeet.locations.directory import Directory
 from waymeet.model.instant import Clock
 from waymeet.relays.service import RelayService
@@ -27,6 +28,7 @@ class Services:
     beacons: BeaconService
     geography: Geography
     latencies: LatencyService
+    lobbies: LobbyService
     webhooks: WebhookService
     clock: Clock
     check_url: Callable[[str], None]

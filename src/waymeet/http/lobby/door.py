@@ -1,0 +1,48 @@
+"""Which requests are a lobby service's, and what browsers need to hear from it."""
+
+import re
+from collections.abc import Mapping
+
+from waymeet.http.requests import Headers
+
+PREFIX = b"/l/"
+_SLASHES = re.compile(rb"//+")
+_OPEN: tuple[tuple[bytes, bytes], ...] = (
+    # Any page may call, none with credentials.
+    (b"access-control-allow-origin", b"*"),
+    (b"access-control-expose-headers", b"retry-after, waymeet-lobby, x-request-id"),
+)
+_PREFLIGHT: tuple[tuple[bytes, bytes], ...] = (
+    (b"access-control-allow-methods", b"GET, POST, PATCH, DELETE, OPTIONS"),
+    (b"access-control-allow-headers", b"content-type, accept, last-event-id, x-game-key, x-request-id"),
+    (b"access-control-max-age", b"86400"),
+)
+
+
+class LobbyDoor:
+    """An `application.Door`: paths below `/l/`, and every path on a host below the operator's lobby domain."""
+
+    def __init__(self, domain: str) -> None:
+        self.headers: Headers = list(_OPEN)
+        self.preflight: Headers = [*_OPEN, *_PREFLIGHT]
+        self._suffix = b"." + domain.lower().encode() if domain else None
+
+    def path(self, raw_path: bytes, headers: Mapping[bytes, bytes]) -> bytes | None:
+        """The path of a lobby service's route, or `None` when the request is for somebody else.
+
+        Clients put paths together themselves, so doubled slashes count as one.
+        """
+        if self._suffix is not None and (address := self._address(headers)) is not None:
+            return PREFIX + address + _SLASHES.sub(b"/", b"/" + raw_path)
+        if raw_path.startswith((PREFIX, b"//")):
+            path = _SLASHES.sub(b"/", raw_path)
+            return path if path.startswith(PREFIX) else None
+        return None
+
+    def _address(self, headers: Mapping[bytes, bytes]) -> bytes | None:
+        host = headers.get(b"host", b"").lower().partition(b":")[0].rstrip(b".")
+        assert self._suffix is not None
+        if not host.endswith(self._suffix):
+            return None
+        address = host[: -len(self._suffix)]
+        return address if address and b"." not in address else None

@@ -1,0 +1,57 @@
+"""Rooms follow the relay sessions that their players meet on."""
+
+from typing import cast
+
+from msgspec.structs import replace
+
+from waymeet.lobbies.changing import RoomChanges, put_back
+from waymeet.lobbies.ports import LobbyTransaction
+from waymeet.lobbies.types import Assignment, Room
+from waymeet.model.instant import Instant
+from waymeet.relays.ports import RelayTransaction
+from waymeet.relays.types import RelaySession
+
+
+class RoomsFollowRelays:
+    """A `relays.ports.RelayFollower`. Each call works in the transaction that changes the session, whose row is locked."""
+
+    def __init__(self) -> None:
+        self.changes: RoomChanges | None = None
+        """Set once by whoever puts the parts together: changes of rooms change relay sessions, and the other way round."""
+
+    async def relay_ready(self, tx: RelayTransaction, session: RelaySession, now: Instant) -> None:
+        """The assignment appears, and with it every player's token: both in one change (lobby service, 5)."""
+        rooms, changes, room = await self._room(tx, session)
+        if room is not None:
+            assignment = Assignment(session.token, session.endpoint.address, session.host, session.endpoint.ports)
+            await changes.save(rooms, replace(room, assignment=assignment, error=None))
+
+    async def relay_ended(self, tx: RelayTransaction, session: RelaySession, now: Instant, *, unused: bool) -> None:
+        """Nobody plays any more: the room ends too. Deleted by somebody else: the room can be started again."""
+        rooms, changes, room = await self._room(tx, session)
+        if room is None:
+            return
+        if unused:
+            await changes.close(rooms, [(room, None)], now)
+        else:
+            await changes.save(rooms, put_back(room, "the relay session was deleted"))
+
+    async def relay_failed(self, tx: RelayTransaction, session: RelaySession, now: Instant) -> None:
+        """The room can be started again, and says what happened."""
+        rooms, changes, room = await self._room(tx, session)
+        if room is not None:
+            await changes.save(rooms, put_back(room, session.error))
+
+    async def relay_host_silent(self, tx: RelayTransaction, session: RelaySession, now: Instant) -> None:
+        """Somebody else becomes host, where the room was made so."""
+        rooms, changes, room = await self._room(tx, session)
+        if room is not None:
+            await changes.demote_host(rooms, room, session)
+
+    async def _room(
+        self, tx: RelayTransaction, session: RelaySession
+    ) -> tuple[LobbyTransaction, RoomChanges, Room | None]:
+        assert self.changes is not None, "put together without its changes"
+        # Relays know only that somebody follows them; the transaction behind has the rooms' rows too.
+        rooms = cast(LobbyTransaction, tx)
+        return rooms, self.changes, await rooms.rooms.lock_of(session.session_id)
