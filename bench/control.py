@@ -72,12 +72,12 @@ class Slice:
 class Server:
     """One `waymeet serve` on loopback, with deployments that are ready as far as the store knows."""
 
-    def __init__(self, name: str, url: str, port: int, directory: Path) -> None:
+    def __init__(self, name: str, url: str, port: int, directory: Path, settings: str = SETTINGS) -> None:
         self.name = name
         self.database_url = url
         self.url = f"http://127.0.0.1:{port}"
         config = directory / "bench.toml"
-        config.write_text(SETTINGS)
+        config.write_text(settings)
         command = [sys.executable, "-m", "waymeet.cli", "serve", "--config", str(config), "--data", str(directory)]
         command += ["--port", str(port), "--token", TOKEN, "--database-url", url, "--log-level", "error"]
         self.process = subprocess.Popen(["taskset", "-c", str(SERVER_CORE), *command])
