@@ -3,7 +3,7 @@ import pytest
 from tests.client.either import either_client
 from tests.client.fake_server import FakeServer, Scripted
 from waymeet.client import Client
-from waymeet.client.address import Address, path
+from waymeet.client.calling.address import Address, path
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 from tests.clocks import ManualClock
 from tests.polling import GENEROUS_SECONDS, eventually_async
 from waymeet.client import RelayClient, RelayHost, RelayRefused, RelayState, StillWaiting, Unreachable
-from waymeet.client.relay import LONGEST_PAYLOAD, MOST_WAITING
+from waymeet.client.relays.peers import LONGEST_PAYLOAD, MOST_WAITING
 from waymeet.model.relays import RelayMember, RelaySpec
 from waymeet.node.relay.plain import PlainRelay
 from waymeet.node.relay.rules import RelayRules

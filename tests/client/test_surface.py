@@ -10,8 +10,8 @@ import pytest
 import waymeet.client
 from tests.polling import GENEROUS_SECONDS
 from waymeet.client import AsyncClient, AsyncGameServer, Client, GameServer, Webhook
+from waymeet.client.calling.operation import Group, listing, operation
 from waymeet.client.client import ClientCalls
-from waymeet.client.operation import Group, listing, operation
 
 
 def test_all_is_what_can_be_imported() -> None:

@@ -37,7 +37,7 @@ from waymeet.client import (
     Unauthorized,
     Unreachable,
 )
-from waymeet.client.address import Address
+from waymeet.client.calling.address import Address
 from waymeet.clock import SystemClock
 from waymeet.model.instant import Clock
 

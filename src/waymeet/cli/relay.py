@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from waymeet.client import ClientError, RelayClient, RelayHost, RelayState, StillWaiting, Unreachable
-from waymeet.client.relay import LONGEST_PAYLOAD
+from waymeet.client.relays.peers import LONGEST_PAYLOAD
 
 TRIES = 3
 """Of everything that goes by UDP: one lost datagram proves nothing."""

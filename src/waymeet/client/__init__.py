@@ -4,12 +4,35 @@
 `GameServer` is for the program that runs inside a deployment. Imports nothing else of Waymeet.
 """
 
-from waymeet.client.applications import Application
-from waymeet.client.beacons import Beacon
+from waymeet.client.applications.calls import Application
+from waymeet.client.applications.version_types import (
+    NewVersion,
+    Port,
+    Probe,
+    Protocol,
+    SessionConfig,
+    SessionConfigChange,
+    SessionKind,
+    Variable,
+    Version,
+    VersionChange,
+    VersionVariable,
+)
+from waymeet.client.applications.whitelist import WhitelistEntry
+from waymeet.client.beacons.calls import Beacon
+from waymeet.client.beacons.pinging import PingTransport, RoundTrips, ping, ping_async
+from waymeet.client.calling.paging import Page
+from waymeet.client.calling.retry import Retry
 from waymeet.client.client import AsyncClient, Client
-from waymeet.client.deliveries import DeliveryAttempt, WebhookDelivery
-from waymeet.client.deployment_query import DeploymentField, DeploymentQuery, Operator
-from waymeet.client.deployment_types import (
+from waymeet.client.deployments.placement import (
+    ExcludedLocation,
+    Placement,
+    PlacementLimits,
+    PlayerCost,
+    RankedLocation,
+)
+from waymeet.client.deployments.query import DeploymentField, DeploymentQuery, Operator
+from waymeet.client.deployments.types import (
     ContainerLogs,
     CrashReport,
     Deployed,
@@ -48,16 +71,12 @@ from waymeet.client.errors import (
     Unreachable,
     WebhookRejected,
 )
-from waymeet.client.filters import Coordinates, Filter, FilterType, LocatedPlayer, RecordedSelector, Selector
 from waymeet.client.game_server import AsyncGameServer, GameServer, GameServerAccess
-from waymeet.client.ip_lookup import IpAddress, IpLocation, NamedCode
-from waymeet.client.latencies import LatencyReport, MeasuredLatency
-from waymeet.client.paging import Page
-from waymeet.client.pinging import PingTransport, RoundTrips, ping, ping_async
-from waymeet.client.placement import ExcludedLocation, Placement, PlacementLimits, PlayerCost, RankedLocation
-from waymeet.client.places import AvailableLocation, Location, LocationTag
-from waymeet.client.relay import RelayClient, RelayHost, RelayRefused, RelayState
-from waymeet.client.relay_types import (
+from waymeet.client.locations.ip_lookup import IpAddress, IpLocation, NamedCode
+from waymeet.client.locations.latencies import LatencyReport, MeasuredLatency
+from waymeet.client.locations.types import AvailableLocation, Location, LocationTag
+from waymeet.client.relays.peers import RelayClient, RelayHost, RelayRefused, RelayState
+from waymeet.client.relays.types import (
     AuthorizedUser,
     RelayAddress,
     RelayPort,
@@ -67,8 +86,8 @@ from waymeet.client.relay_types import (
     RelayStatus,
     RelayUser,
 )
-from waymeet.client.retry import Retry
-from waymeet.client.session_types import (
+from waymeet.client.sessions.filters import Coordinates, Filter, FilterType, LocatedPlayer, RecordedSelector, Selector
+from waymeet.client.sessions.types import (
     CreatedSession,
     DeletedSession,
     Session,
@@ -76,21 +95,8 @@ from waymeet.client.session_types import (
     SessionSummary,
     SessionUser,
 )
-from waymeet.client.version_types import (
-    NewVersion,
-    Port,
-    Probe,
-    Protocol,
-    SessionConfig,
-    SessionConfigChange,
-    SessionKind,
-    Variable,
-    Version,
-    VersionChange,
-    VersionVariable,
-)
-from waymeet.client.webhook import VerifiedWebhook, Webhook
-from waymeet.client.whitelist import WhitelistEntry
+from waymeet.client.webhooks.deliveries import DeliveryAttempt, WebhookDelivery
+from waymeet.client.webhooks.receiving import VerifiedWebhook, Webhook
 
 __all__ = [
     "ApiError",

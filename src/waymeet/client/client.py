@@ -4,27 +4,27 @@ from collections.abc import Awaitable, Callable
 
 import httpx
 
-from waymeet.client.address import Address
-from waymeet.client.applications import Applications
-from waymeet.client.beacons import Beacons
-from waymeet.client.closing import AsyncClosing, Closing
-from waymeet.client.connection import Awaiting, Blocking
-from waymeet.client.deliveries import Webhooks
-from waymeet.client.deployments import Deployments
+from waymeet.client.applications.calls import Applications
+from waymeet.client.applications.versions import Versions
+from waymeet.client.applications.whitelist import Whitelist
+from waymeet.client.beacons.calls import Beacons
+from waymeet.client.calling.address import Address
+from waymeet.client.calling.closing import AsyncClosing, Closing
+from waymeet.client.calling.connection import Awaiting, Blocking
+from waymeet.client.calling.operation import ConnectionT, Group, operation
+from waymeet.client.calling.plan import Plan
+from waymeet.client.calling.retry import DEFAULT_RETRY, ONCE, Retry
+from waymeet.client.calling.waiting import poll
+from waymeet.client.calling.wire import Body, nothing
+from waymeet.client.deployments.calls import Deployments
+from waymeet.client.deployments.tags import Tags
 from waymeet.client.errors import Unavailable, Unreachable
-from waymeet.client.ip_lookup import IpLookup
-from waymeet.client.latencies import Latencies
-from waymeet.client.locations import Locations
-from waymeet.client.operation import ConnectionT, Group, operation
-from waymeet.client.plan import Plan
-from waymeet.client.relays import Relays
-from waymeet.client.retry import DEFAULT_RETRY, ONCE, Retry
-from waymeet.client.sessions import Sessions
-from waymeet.client.tags import Tags
-from waymeet.client.versions import Versions
-from waymeet.client.waiting import poll
-from waymeet.client.whitelist import Whitelist
-from waymeet.client.wire import Body, nothing
+from waymeet.client.locations.calls import Locations
+from waymeet.client.locations.ip_lookup import IpLookup
+from waymeet.client.locations.latencies import Latencies
+from waymeet.client.relays.calls import Relays
+from waymeet.client.sessions.calls import Sessions
+from waymeet.client.webhooks.deliveries import Webhooks
 
 
 class _Source(Body, frozen=True, kw_only=True):

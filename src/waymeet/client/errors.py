@@ -18,7 +18,7 @@ ClientError
  +- SessionFailed       a session that was waited for can no longer become ready
  +- DeploymentFailed    likewise a deployment
  +- RelaySessionFailed  likewise a relay session
- +- RelayRefused        a relay that does not let a peer in (`waymeet.client.relay`)
+ +- RelayRefused        a relay that does not let a peer in (`waymeet.client.relays.peers`)
  +- StillWaiting        the time given to a wait is over
  +- WebhookRejected     a webhook that is not what it claims to be
 """
@@ -27,9 +27,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from waymeet.client.deployment_types import Deployment
-    from waymeet.client.relay_types import RelaySession
-    from waymeet.client.session_types import Session
+    from waymeet.client.deployments.types import Deployment
+    from waymeet.client.relays.types import RelaySession
+    from waymeet.client.sessions.types import Session
 
 
 class ClientError(Exception):

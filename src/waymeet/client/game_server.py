@@ -6,15 +6,15 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from waymeet.client.address import Address, path
-from waymeet.client.closing import AsyncClosing, Closing
-from waymeet.client.connection import Awaiting, Blocking
-from waymeet.client.deployment_types import DeploymentContext, Stopping, Tag
-from waymeet.client.operation import ConnectionT, Group, operation
-from waymeet.client.plan import Call, Plan, Result
-from waymeet.client.retry import DEFAULT_RETRY, Retry
-from waymeet.client.tags import TagName
-from waymeet.client.wire import answer, nothing
+from waymeet.client.calling.address import Address, path
+from waymeet.client.calling.closing import AsyncClosing, Closing
+from waymeet.client.calling.connection import Awaiting, Blocking
+from waymeet.client.calling.operation import ConnectionT, Group, operation
+from waymeet.client.calling.plan import Call, Plan, Result
+from waymeet.client.calling.retry import DEFAULT_RETRY, Retry
+from waymeet.client.calling.wire import answer, nothing
+from waymeet.client.deployments.tags import TagName
+from waymeet.client.deployments.types import DeploymentContext, Stopping, Tag
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,1 @@
+"""What players measure their latency with."""

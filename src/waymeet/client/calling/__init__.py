@@ -1,0 +1,1 @@
+"""How calls are made: what every noun needs, and nothing of any noun."""

@@ -1,0 +1,1 @@
+"""Game servers, and why they run where they do."""

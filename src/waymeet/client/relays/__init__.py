@@ -1,0 +1,1 @@
+"""Players who reach each other through a relay: the sessions, and speaking over them."""

@@ -1,0 +1,1 @@
+"""Groups of players on game servers."""
