@@ -1,13 +1,22 @@
 """One way to use both clients, so that each test runs over both."""
 
 import asyncio
+import random
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 from tests.polling import GENEROUS_SECONDS
-from waymeet.client import AsyncClient, AsyncGameServer, Client, GameServer, GameServerAccess
+from waymeet.client import (
+    AsyncClient,
+    AsyncGameServer,
+    AsyncLobbyService,
+    Client,
+    GameServer,
+    GameServerAccess,
+    LobbyService,
+)
 
 
 @dataclass
@@ -75,6 +84,29 @@ def either_game_server(kind: str, access: GameServerAccess) -> Iterator[Either]:
         return
     with asyncio.Runner() as runner:
         awaiting = AsyncGameServer(access, monotonic=clock.monotonic, sleep=clock.sleep_async)
+        try:
+            yield Either(awaiting, lambda value: runner.run(_awaited(value)), clock)
+        finally:
+            runner.run(awaiting.close())
+
+
+class Steady(random.Random):
+    """Chance that adds nothing, so that pauses are as short as they may be."""
+
+    def random(self) -> float:
+        return 0.0
+
+
+@contextmanager
+def either_lobby_service(kind: str, url: str, **options: Any) -> Iterator[Either]:
+    clock = HandClock()
+    options = {"timeout": GENEROUS_SECONDS, "rng": Steady(), **options}
+    if kind == "blocking":
+        with LobbyService(url, monotonic=clock.monotonic, sleep=clock.sleep, **options) as service:
+            yield Either(service, _settled, clock)
+        return
+    with asyncio.Runner() as runner:
+        awaiting = AsyncLobbyService(url, monotonic=clock.monotonic, sleep=clock.sleep_async, **options)
         try:
             yield Either(awaiting, lambda value: runner.run(_awaited(value)), clock)
         finally:

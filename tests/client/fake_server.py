@@ -2,7 +2,7 @@
 
 import json
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -25,6 +25,8 @@ class Scripted:
     status: int = 200
     body: Any = None
     headers: Mapping[str, str] = field(default_factory=dict)
+    parts: Sequence[bytes] | None = None
+    """In place of a body: sent one after the other as an answer that goes on, until the connection is closed."""
 
 
 @dataclass
@@ -73,6 +75,9 @@ def running_server() -> Iterator[FakeServer]:
                     json.loads(content) if content else None,
                 )
             )
+            if scripted.parts is not None:
+                self.send_parts(scripted, scripted.parts)
+                return
             body = scripted.body if isinstance(scripted.body, bytes) else json.dumps(scripted.body).encode()
             if scripted.status == 204:
                 body = b""
@@ -83,6 +88,17 @@ def running_server() -> Iterator[FakeServer]:
                 self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
+
+        def send_parts(self, scripted: Scripted, parts: Sequence[bytes]) -> None:
+            self.send_response_only(scripted.status)
+            for name, value in {"Content-Type": "text/event-stream", **scripted.headers}.items():
+                self.send_header(name, value)
+            self.send_header("Connection", "close")
+            self.end_headers()
+            for part in parts:
+                self.wfile.write(part)
+                self.wfile.flush()
+            self.close_connection = True
 
         do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = respond  # noqa: N815 - names that http.server looks up
 

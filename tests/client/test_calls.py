@@ -408,6 +408,11 @@ CALLS: dict[str, tuple[Callable[[Any], Any], str, str, dict[str, str], Any]] = {
         None,
     ),
     "relay page": (lambda c: c.relays.page(), "GET", "/v1/relays/sessions", PAGED, None),
+    "lobby create": (lambda c: c.lobbies.create("duel"), "POST", "/v1/lobbies", {}, {"name": "duel"}),
+    "lobby get": (lambda c: c.lobbies.get("duel"), "GET", "/v1/lobbies/duel", {}, None),
+    "lobby deploy": (lambda c: c.lobbies.deploy("duel"), "POST", "/v1/lobbies:deploy", {}, {"name": "duel"}),
+    "lobby terminate": (lambda c: c.lobbies.terminate("duel"), "POST", "/v1/lobbies:terminate", {}, {"name": "duel"}),
+    "lobby delete": (lambda c: c.lobbies.delete("duel"), "DELETE", "/v1/lobbies/duel", {}, None),
     "location page": (
         lambda c: c.locations.page(application="arena", version="1", with_tags=True),
         "GET",

@@ -9,8 +9,19 @@ import pytest
 
 import waymeet.client
 from tests.polling import GENEROUS_SECONDS
-from waymeet.client import AsyncClient, AsyncGameServer, Client, GameServer, Webhook
-from waymeet.client.calling.operation import Group, listing, operation
+from waymeet.client import (
+    AsyncClient,
+    AsyncGameServer,
+    AsyncLobbyService,
+    Client,
+    GameServer,
+    Lobby,
+    LobbyService,
+    RelayAccess,
+    Room,
+    Webhook,
+)
+from waymeet.client.calling.operation import Group, listing, operation, streaming
 from waymeet.client.client import ClientCalls
 
 
@@ -35,12 +46,28 @@ def groups() -> list[type]:
         return [type(each) for each in vars(client).values() if isinstance(each, Group)]
 
 
-@pytest.mark.parametrize("owner", [*groups(), ClientCalls, Client, AsyncClient, GameServer, AsyncGameServer, Webhook])
+WITH_METHODS = (
+    ClientCalls,
+    Client,
+    AsyncClient,
+    GameServer,
+    AsyncGameServer,
+    LobbyService,
+    AsyncLobbyService,
+    Lobby,
+    Room,
+    RelayAccess,
+    Webhook,
+)
+
+
+@pytest.mark.parametrize("owner", [*groups(), *WITH_METHODS])
 def test_every_public_method_says_what_the_caller_gets(owner: type) -> None:
     methods = {
         name: value
         for name, value in inspect.getmembers(owner)
-        if not name.startswith("_") and (callable(value) or isinstance(value, operation | listing | property))
+        if not name.startswith("_")
+        and (callable(value) or isinstance(value, operation | listing | streaming | property))
     }
     assert methods
     assert [name for name, value in methods.items() if not inspect.getdoc(value)] == []

@@ -1,7 +1,8 @@
 """A typed client for Waymeet servers, and for any other that speaks the same v1 API.
 
-`Client` blocks, `AsyncClient` is awaited; both offer the same calls. `Webhook` checks webhooks where they are received,
-`GameServer` is for the program that runs inside a deployment. Imports nothing else of Waymeet.
+`Client` blocks, `AsyncClient` is awaited; both offer the same calls. `LobbyService` and `AsyncLobbyService` are for games:
+their players gather without a token. `Webhook` checks webhooks where they are received, `GameServer` is for the program that
+runs inside a deployment. Imports nothing else of Waymeet.
 """
 
 from waymeet.client.applications.calls import Application
@@ -58,9 +59,11 @@ from waymeet.client.errors import (
     Forbidden,
     Gone,
     ImageUnavailable,
+    LobbyFailed,
     NotFound,
     RateLimited,
     RelaySessionFailed,
+    RoomFailed,
     ServerError,
     SessionFailed,
     StillWaiting,
@@ -72,6 +75,17 @@ from waymeet.client.errors import (
     WebhookRejected,
 )
 from waymeet.client.game_server import AsyncGameServer, GameServer, GameServerAccess
+from waymeet.client.lobbies.room_types import (
+    AssignmentPort,
+    RelayAccess,
+    Room,
+    RoomAnnotation,
+    RoomAssignment,
+    RoomBrief,
+    RoomPlayer,
+)
+from waymeet.client.lobbies.service import AsyncLobbyService, LobbyService
+from waymeet.client.lobbies.types import Lobby, LobbyStatus
 from waymeet.client.locations.ip_lookup import IpAddress, IpLocation, NamedCode
 from waymeet.client.locations.latencies import LatencyReport, MeasuredLatency
 from waymeet.client.locations.types import AvailableLocation, Location, LocationTag
@@ -101,8 +115,10 @@ from waymeet.client.webhooks.receiving import VerifiedWebhook, Webhook
 __all__ = [
     "ApiError",
     "Application",
+    "AssignmentPort",
     "AsyncClient",
     "AsyncGameServer",
+    "AsyncLobbyService",
     "AuthorizedUser",
     "AvailableLocation",
     "BadRequest",
@@ -136,6 +152,10 @@ __all__ = [
     "IpLocation",
     "LatencyReport",
     "LinkedSession",
+    "Lobby",
+    "LobbyFailed",
+    "LobbyService",
+    "LobbyStatus",
     "LocatedPlayer",
     "Location",
     "LocationTag",
@@ -157,6 +177,7 @@ __all__ = [
     "RankedLocation",
     "RateLimited",
     "RecordedSelector",
+    "RelayAccess",
     "RelayAddress",
     "RelayClient",
     "RelayHost",
@@ -170,6 +191,12 @@ __all__ = [
     "RelayStatus",
     "RelayUser",
     "Retry",
+    "Room",
+    "RoomAnnotation",
+    "RoomAssignment",
+    "RoomBrief",
+    "RoomFailed",
+    "RoomPlayer",
     "RoundTrips",
     "Selector",
     "Series",

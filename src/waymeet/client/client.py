@@ -19,6 +19,7 @@ from waymeet.client.calling.wire import Body, nothing
 from waymeet.client.deployments.calls import Deployments
 from waymeet.client.deployments.tags import Tags
 from waymeet.client.errors import Unavailable, Unreachable
+from waymeet.client.lobbies.calls import Lobbies
 from waymeet.client.locations.calls import Locations
 from waymeet.client.locations.ip_lookup import IpLookup
 from waymeet.client.locations.latencies import Latencies
@@ -43,6 +44,7 @@ class ClientCalls(Group[ConnectionT]):
         self.tags = Tags(connection)
         self.sessions = Sessions(connection)
         self.relays = Relays(connection)
+        self.lobbies = Lobbies(connection)
         self.locations = Locations(connection)
         self.beacons = Beacons(connection)
         self.latencies = Latencies(connection)

@@ -18,6 +18,8 @@ ClientError
  +- SessionFailed       a session that was waited for can no longer become ready
  +- DeploymentFailed    likewise a deployment
  +- RelaySessionFailed  likewise a relay session
+ +- LobbyFailed         likewise a lobby service
+ +- RoomFailed          a room that was waited for does not let the player play
  +- RelayRefused        a relay that does not let a peer in (`waymeet.client.relays.peers`)
  +- StillWaiting        the time given to a wait is over
  +- WebhookRejected     a webhook that is not what it claims to be
@@ -28,6 +30,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from waymeet.client.deployments.types import Deployment
+    from waymeet.client.lobbies.room_types import Room
+    from waymeet.client.lobbies.types import Lobby
     from waymeet.client.relays.types import RelaySession
     from waymeet.client.sessions.types import Session
 
@@ -139,6 +143,23 @@ class RelaySessionFailed(ClientError):
         reason = session.error or "the server gave no reason"
         super().__init__(f"relay session {session.session_id} is {session.status}: {reason}")
         self.session = session
+
+
+class LobbyFailed(ClientError):
+    """The lobby service could not be deployed, or nobody is deploying it; `message` is the server's reason."""
+
+    def __init__(self, lobby: "Lobby") -> None:
+        reason = lobby.error or "it is not being deployed"
+        super().__init__(f"lobby {lobby.name} is {lobby.status}: {reason}")
+        self.lobby = lobby
+
+
+class RoomFailed(ClientError):
+    """The room could not be started, or the player is not in it; `message` says which."""
+
+    def __init__(self, room: "Room", reason: str) -> None:
+        super().__init__(f"lobby {room.lobby_id} ({room.name!r}): {reason}")
+        self.room = room
 
 
 class DeploymentFailed(ClientError):

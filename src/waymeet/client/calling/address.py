@@ -1,16 +1,19 @@
 """Where a server is and what is said to it about who calls."""
 
 import ipaddress
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import quote, urlsplit
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """A server's base URL without a trailing slash, and what the `Authorization` header says to it."""
+    """A server's base URL without a trailing slash, and what headers say to it about who calls."""
 
     url: str
     authorization: str | None = field(default=None, repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Further ones, which go with every call."""
 
     @classmethod
     def parse(cls, url: str, token: str | None) -> "Address":
@@ -19,7 +22,16 @@ class Address:
         A trailing slash, a trailing `/v1` and a leading `token ` are taken off. `ValueError` for a URL that is not an
         absolute http or https one, or a token that no header can carry.
         """
-        return cls(_base_url(url), None if token is None else f"token {_bare_token(token)}")
+        base = _checked_url(url).removesuffix("/v1").rstrip("/")
+        return cls(base, None if token is None else f"token {_bare_token(token)}")
+
+    @classmethod
+    def given(cls, url: str, headers: Mapping[str, str]) -> "Address":
+        """An address from a URL that a server gave out: its path means something, and only a trailing slash is taken off.
+
+        `ValueError` as in `parse`.
+        """
+        return cls(_checked_url(url), headers=headers)
 
     @property
     def is_this_machine(self) -> bool:
@@ -43,15 +55,14 @@ def path(*segments: str) -> str:
     return "".join("/" + quote(segment, safe="") for segment in segments)
 
 
-def _base_url(text: str) -> str:
+def _checked_url(text: str) -> str:
     url = text.strip()
     parts = urlsplit(url)
     if parts.scheme.lower() not in ("http", "https") or not parts.hostname:
         raise ValueError(f"{text!r} is not a server's URL: write it whole, such as http://127.0.0.1:8080")
     if parts.query or parts.fragment or "@" in parts.netloc:
         raise ValueError(f"the server's URL {text!r} may hold scheme, host, port and a path, nothing else")
-    base = f"{parts.scheme.lower()}://{parts.netloc}{parts.path}".rstrip("/")
-    return base.removesuffix("/v1").rstrip("/")
+    return f"{parts.scheme.lower()}://{parts.netloc}{parts.path}".rstrip("/")
 
 
 def _bare_token(text: str) -> str:
@@ -61,6 +72,11 @@ def _bare_token(text: str) -> str:
         token = rest.lstrip()
     if not token:
         raise ValueError("the token is empty: give the server's token, or None for calls that need none")
-    if not (token.isascii() and token.isprintable()) or " " in token:
-        raise ValueError("the token holds a character that no header can carry: it is one word of printable ASCII")
-    return token
+    return one_word("the token", token)
+
+
+def one_word(name: str, text: str) -> str:
+    """`text`, which a header can carry; `ValueError` when it is anything but one word of printable ASCII."""
+    if not text or not (text.isascii() and text.isprintable()) or " " in text:
+        raise ValueError(f"{name} holds a character that no header can carry: it is one word of printable ASCII")
+    return text

@@ -4,7 +4,8 @@ import asyncio
 import functools
 import ssl
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Iterator
+from contextlib import AsyncExitStack, ExitStack
 from typing import TypeVar
 from urllib.parse import urlencode
 
@@ -14,7 +15,17 @@ import msgspec
 from waymeet.client.calling import wire
 from waymeet.client.calling.address import Address
 from waymeet.client.calling.paging import Page
-from waymeet.client.calling.plan import Call, Pause, Plan, Transmission
+from waymeet.client.calling.plan import (
+    Call,
+    Emission,
+    NextPart,
+    Opening,
+    Pause,
+    Plan,
+    StreamPlan,
+    StreamStep,
+    Transmission,
+)
 from waymeet.client.calling.retry import RETRIED_STATUSES, Retry, retry_after_of
 from waymeet.client.errors import UnexpectedAnswer, Unreachable, class_for
 
@@ -27,8 +38,9 @@ _QUOTED_CHARACTERS = 200
 class Connection:
     """Where the server is, who calls, and when a call is made again."""
 
-    def __init__(self, address: Address, retry: Retry, monotonic: Callable[[], float]) -> None:
+    def __init__(self, address: Address, timeout: float, retry: Retry, monotonic: Callable[[], float]) -> None:
         self.address = address
+        self.timeout = timeout
         self.retry = retry
         self.monotonic = monotonic
 
@@ -40,21 +52,22 @@ class Connection:
         policy = retry or self.retry
         tries = 0
         while True:
-            response: httpx.Response = yield self._transmission(call)
+            response: httpx.Response = yield self.transmission(call)
             tries += 1
             if response.is_success:
                 return _result(call, response)
             pause = policy.pause_after(tries, retry_after_of(response.headers))
             if pause is None or not call.repeatable or response.status_code not in RETRIED_STATUSES:
-                raise _error(call, response)
+                raise error_of(call, response)
             yield Pause(pause)
 
-    def _transmission(self, call: Call[object]) -> Transmission:
+    def transmission(self, call: Call[object]) -> Transmission:
+        """The call as it is sent."""
         address = call.address or self.address
         url = address.url + call.path
         if call.query:
             url += "?" + urlencode(call.query)
-        headers = {"Accept": "application/json", "User-Agent": "waymeet-client"}
+        headers = {"Accept": "application/json", "User-Agent": "waymeet-client", **address.headers}
         if address.authorization is not None:
             headers["Authorization"] = address.authorization
         if call.body is None:
@@ -75,7 +88,7 @@ class Blocking(Connection):
         monotonic: Callable[[], float] | None,
         sleep: Callable[[float], None] | None,
     ) -> None:
-        super().__init__(address, retry, monotonic or time.monotonic)
+        super().__init__(address, timeout, retry, monotonic or time.monotonic)
         self._sleep = sleep or time.sleep
         # No proxy of the environment can reach this machine's own loopback.
         self._http = httpx.Client(
@@ -109,6 +122,36 @@ class Blocking(Connection):
             yield from page.items
             number = page.next_number
 
+    def stream(self, plan: StreamPlan[Item]) -> Generator[Item, None, None]:
+        """Take the plan's steps and hand on what it emits. Closing the iterator closes the connection."""
+        with ExitStack() as open_answer:
+            parts: Iterator[bytes] = iter(())
+            sent: Transmission | None = None
+            step = next(plan, None)
+            while step is not None:
+                came: object = None
+                try:
+                    match step:
+                        case Pause():
+                            self._sleep(step.seconds)
+                        case Emission():
+                            yield step.value
+                        case Opening():
+                            sent = step.transmission
+                            open_answer.close()
+                            answer = self._http.send(_request(self._http, step, self.timeout), stream=True)
+                            open_answer.callback(answer.close)
+                            if not answer.is_success:
+                                answer.read()
+                            parts = answer.iter_bytes()
+                            came = answer
+                        case NextPart():
+                            came = next(parts, None)
+                except httpx.RequestError as problem:
+                    step = _thrown(plan, _unreachable(sent, problem))
+                else:
+                    step = _sent(plan, came)
+
     def close(self) -> None:
         """Give the sockets back; safe to repeat."""
         self._http.close()
@@ -127,7 +170,7 @@ class Awaiting(Connection):
         monotonic: Callable[[], float] | None,
         sleep: Callable[[float], Awaitable[None]] | None,
     ) -> None:
-        super().__init__(address, retry, monotonic or time.monotonic)
+        super().__init__(address, timeout, retry, monotonic or time.monotonic)
         self._sleep = sleep or asyncio.sleep
         self._http = httpx.AsyncClient(
             timeout=timeout, transport=transport, verify=_certificates(), trust_env=not address.is_this_machine
@@ -163,6 +206,36 @@ class Awaiting(Connection):
                 yield item
             number = page.next_number
 
+    async def stream(self, plan: StreamPlan[Item]) -> AsyncGenerator[Item, None]:
+        """Take the plan's steps and hand on what it emits. Closing the iterator closes the connection."""
+        async with AsyncExitStack() as open_answer:
+            parts: AsyncIterator[bytes] | None = None
+            sent: Transmission | None = None
+            step = next(plan, None)
+            while step is not None:
+                came: object = None
+                try:
+                    match step:
+                        case Pause():
+                            await self._sleep(step.seconds)
+                        case Emission():
+                            yield step.value
+                        case Opening():
+                            sent = step.transmission
+                            await open_answer.aclose()
+                            answer = await self._http.send(_request(self._http, step, self.timeout), stream=True)
+                            open_answer.push_async_callback(answer.aclose)
+                            if not answer.is_success:
+                                await answer.aread()
+                            parts = answer.aiter_bytes()
+                            came = answer
+                        case NextPart():
+                            came = await anext(parts, None) if parts is not None else None
+                except httpx.RequestError as problem:
+                    step = _thrown(plan, _unreachable(sent, problem))
+                else:
+                    step = _sent(plan, came)
+
     async def close(self) -> None:
         """Give the sockets back; safe to repeat."""
         await self._http.aclose()
@@ -172,6 +245,27 @@ class Awaiting(Connection):
 def _certificates() -> ssl.SSLContext:
     """One for all clients: reading the authorities' certificates takes longer than a call."""
     return httpx.create_ssl_context()
+
+
+def _sent(plan: StreamPlan[Item], came: object) -> StreamStep[Item] | None:
+    """The plan's next step, `None` at its end."""
+    try:
+        return plan.send(came)
+    except StopIteration:
+        return None
+
+
+def _thrown(plan: StreamPlan[Item], problem: Exception) -> StreamStep[Item] | None:
+    try:
+        return plan.throw(problem)
+    except StopIteration:
+        return None
+
+
+def _request(http: httpx.Client | httpx.AsyncClient, opening: Opening, timeout: float) -> httpx.Request:
+    sent = opening.transmission
+    patience = httpx.Timeout(timeout, read=opening.silence_seconds)
+    return http.build_request(sent.method, sent.url, headers=sent.headers, content=sent.content, timeout=patience)
 
 
 def _result(call: Call[Result], response: httpx.Response) -> Result:
@@ -184,7 +278,8 @@ def _result(call: Call[Result], response: httpx.Response) -> Result:
         ) from problem
 
 
-def _error(call: Call[object], response: httpx.Response) -> Exception:
+def error_of(call: Call[object], response: httpx.Response) -> Exception:
+    """What an answer that is no success means."""
     if response.status_code < 400:
         target = response.headers.get("location", "nowhere")
         return UnexpectedAnswer(
@@ -214,8 +309,9 @@ def _error_body(content: bytes) -> _ErrorBody:
         return _ErrorBody()
 
 
-def _unreachable(step: Transmission, problem: httpx.RequestError) -> Unreachable:
+def _unreachable(sent: Transmission | None, problem: httpx.RequestError) -> Unreachable:
+    assert sent is not None, "only what was sent can remain without an answer"
     reason = str(problem) or type(problem).__name__
-    raised = Unreachable(f"no answer to {step.method} {step.url}: {reason}; check that a server runs at this URL")
+    raised = Unreachable(f"no answer to {sent.method} {sent.url}: {reason}; check that a server runs at this URL")
     raised.__cause__ = problem
     return raised

@@ -1,13 +1,13 @@
 """Methods written once, as plans, that block on a `Client` and are awaited on an `AsyncClient`."""
 
 import functools
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Generator, Iterator, Mapping
 from types import MethodType
 from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar, cast, overload
 
 from waymeet.client.calling.connection import Awaiting, Blocking, Connection
 from waymeet.client.calling.paging import Page
-from waymeet.client.calling.plan import Call, Plan
+from waymeet.client.calling.plan import Call, Plan, StreamPlan
 from waymeet.client.calling.retry import Retry
 
 ConnectionT = TypeVar("ConnectionT", bound=Connection)
@@ -83,3 +83,24 @@ class listing(Generic[Parameters, Item]):  # noqa: N801 - used as a decorator
     def __get__(self, group: Group[Awaiting], owner: type) -> Callable[Parameters, AsyncIterator[Item]]: ...
     def __get__(self, group: Any, owner: type) -> Any:
         return self if group is None else MethodType(self._walk, group)
+
+
+class streaming(Generic[Parameters, Item]):  # noqa: N801 - used as a decorator
+    """Makes a method that returns the plan of an answer that goes on into an iterator over what it emits."""
+
+    def __init__(self, plan: Callable[Concatenate[Any, Parameters], StreamPlan[Item]]) -> None:
+        @functools.wraps(plan)
+        def stream(group: Any, *args: Parameters.args, **kwargs: Parameters.kwargs) -> Any:
+            return group._connection.stream(plan(group, *args, **kwargs))  # noqa: SLF001 - a Group's, defined above
+
+        self._stream = stream
+        functools.update_wrapper(cast(Any, self), plan)
+
+    @overload
+    def __get__(self, group: None, owner: type) -> Self: ...
+    @overload
+    def __get__(self, group: Group[Blocking], owner: type) -> Callable[Parameters, Generator[Item, None, None]]: ...
+    @overload
+    def __get__(self, group: Group[Awaiting], owner: type) -> Callable[Parameters, AsyncGenerator[Item, None]]: ...
+    def __get__(self, group: Any, owner: type) -> Any:
+        return self if group is None else MethodType(self._stream, group)

@@ -36,6 +36,34 @@ Plan: TypeAlias = Generator[Transmission | Pause, Any, Result]
 
 
 @dataclass(frozen=True, slots=True)
+class Opening:
+    """Send this request, in place of the one before; what comes back is an `httpx.Response`, or `Unreachable` is thrown
+    in. The body of a success is yet to come, that of an error has been read.
+    """
+
+    transmission: Transmission
+    silence_seconds: float
+    """Nothing for so long means that nobody is there any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class NextPart:
+    """Wait for more of the body; what comes back is `bytes`, `None` at its end, or `Unreachable` is thrown in."""
+
+
+@dataclass(frozen=True, slots=True)
+class Emission(Generic[ResultOut]):
+    """Something for whoever iterates; nothing comes back, and not before the next is asked for."""
+
+    value: ResultOut
+
+
+StreamStep: TypeAlias = Opening | NextPart | Pause | Emission[Result]
+StreamPlan: TypeAlias = Generator[StreamStep[Result], Any, None]
+"""What an iteration over an answer that goes on does, step by step."""
+
+
+@dataclass(frozen=True, slots=True)
 class Call(Generic[ResultOut]):
     """One request of the contract, and how to read its answer."""
 

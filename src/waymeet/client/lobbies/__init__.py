@@ -1,0 +1,1 @@
+"""Lobby services, and the rooms in them that players gather in."""
