@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx
 import jsonschema_rs
+import msgspec
 import pytest
 
 from tests.http.table import ENDPOINTS, show
@@ -109,6 +110,36 @@ def test_answers_are_of_the_documented_schema(client: httpx.Client, document: di
     error = {"$ref": "#/components/schemas/V1Error", "components": document["components"]}
     for path in ("/v1/fail/missing", "/v1/fail/invalid", "/v1/fail/bug", "/v1/search?number=x", "/v1/nowhere"):
         jsonschema_rs.validate(error, client.get(path).json())
+
+
+class Change(msgspec.Struct):
+    """What changed."""
+
+    number: int
+
+
+def test_a_stream_is_one_text_that_says_what_its_events_are() -> None:
+    endpoint: Endpoint[Any, Any] = Endpoint(
+        method="GET", path="/a", handler=show, summary="", contract="", tag="x", answers={200: str},
+        events={"change": Change}, headers={"Last-Event-ID": "The last one."},
+    )  # fmt: skip
+    document = openapi_document([endpoint], "1")
+    operation = document["paths"]["/a"]["get"]
+    change = {"$ref": "#/components/schemas/Change"}
+    assert operation["responses"]["200"]["content"] == {
+        "text/event-stream": {"schema": {"type": "string"}, "x-events": {"change": {"schema": change}}}
+    }
+    assert list(operation["responses"]["500"]["content"]) == ["application/json"]
+    assert document["components"]["schemas"]["Change"]["description"] == "What changed."
+    assert operation["parameters"] == [
+        {
+            "name": "Last-Event-ID",
+            "in": "header",
+            "required": False,
+            "description": "The last one.",
+            "schema": {"type": "string"},
+        }
+    ]
 
 
 def test_two_endpoints_of_one_name_are_a_mistake() -> None:

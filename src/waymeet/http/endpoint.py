@@ -64,8 +64,10 @@ class Endpoint(Generic[Body, Query]):
     guard: Guard | None = None
     body_bytes: int | None = None
     """The longest body, where that is less than everywhere else."""
-    media_type: str = "application/json"
-    """Of the answers, for the documentation."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """Headers beyond the usual that it looks at, to what they say; for the documentation. None of them is required."""
+    events: Mapping[str, Any] = field(default_factory=dict)
+    """Of an answer that goes on as server-sent events: each kind of event to the type of its data."""
     error_form: ErrorForm = V1_ERRORS
     deprecated: bool = False
     documented: bool = True

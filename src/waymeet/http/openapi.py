@@ -106,7 +106,7 @@ def _types_of(endpoint: Endpoint[Any, Any]) -> list[Any]:
     types = [one for status, one in endpoint.answers.items() if status != 204]
     if endpoint.body is not None:
         types.append(endpoint.body)
-    return [*types, *endpoint.path_types.values(), endpoint.error_form.schema]
+    return [*types, *endpoint.path_types.values(), *endpoint.events.values(), endpoint.error_form.schema]
 
 
 def _operation(endpoint: Endpoint[Any, Any], schemas: _Schemas) -> Schema:
@@ -120,7 +120,11 @@ def _operation(endpoint: Endpoint[Any, Any], schemas: _Schemas) -> Schema:
         operation["description"] = f"Contract section {endpoint.contract}."
     if endpoint.deprecated:
         operation["deprecated"] = True
-    if parameters := [*_path_parameters(endpoint, schemas), *_query_parameters(endpoint, schemas)]:
+    if parameters := [
+        *_path_parameters(endpoint, schemas),
+        *_query_parameters(endpoint, schemas),
+        *_header_parameters(endpoint),
+    ]:
         operation["parameters"] = parameters
     if endpoint.body is not None and endpoint.method != "GET":
         required = any(field.required for field in fields_of(endpoint.body)) if _is_struct(endpoint.body) else True
@@ -156,6 +160,13 @@ def _query_parameters(endpoint: Endpoint[Any, Any], schemas: _Schemas) -> list[S
     ]
 
 
+def _header_parameters(endpoint: Endpoint[Any, Any]) -> list[Schema]:
+    return [
+        _parameter(name, "header", {"type": "string", "description": text}, required=False)
+        for name, text in endpoint.headers.items()
+    ]
+
+
 def _parameter(name: str, place: str, schema: Schema, *, required: bool) -> Schema:
     parameter: Schema = {"name": name, "in": place, "required": required, "schema": schema}
     if "description" in schema:
@@ -169,7 +180,7 @@ def _responses(endpoint: Endpoint[Any, Any], schemas: _Schemas) -> Schema:
     for status, body in endpoint.answers.items():
         responses[str(status)] = {"description": http.HTTPStatus(status).phrase}
         if status != 204:
-            responses[str(status)]["content"] = {endpoint.media_type: {"schema": schemas.of(body)}}
+            responses[str(status)]["content"] = _content(endpoint, body, schemas)
     error = {"application/json": {"schema": schemas.of(endpoint.error_form.schema)}}
     for status in sorted(_error_statuses(endpoint) - endpoint.answers.keys()):
         response: Schema = {"description": _NOTES.get(status, http.HTTPStatus(status).phrase), "content": error}
@@ -177,6 +188,14 @@ def _responses(endpoint: Endpoint[Any, Any], schemas: _Schemas) -> Schema:
             response["headers"] = _RETRY_AFTER
         responses[str(status)] = response
     return dict(sorted(responses.items()))
+
+
+def _content(endpoint: Endpoint[Any, Any], body: Any, schemas: _Schemas) -> Schema:
+    if not endpoint.events:
+        return {"application/json": {"schema": schemas.of(body)}}
+    # OpenAPI 3.1 has no words for what a stream consists of: to it, the answer is one text that goes on.
+    kinds = {kind: {"schema": schemas.of(data)} for kind, data in endpoint.events.items()}
+    return {"text/event-stream": {"schema": schemas.of(body), "x-events": kinds}}
 
 
 def _error_statuses(endpoint: Endpoint[Any, Any]) -> set[int]:

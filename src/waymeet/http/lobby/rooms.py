@@ -14,6 +14,7 @@ from waymeet.http.lobby.guarding import LobbyGuard
 from waymeet.http.lobby.pages import RoomPages
 from waymeet.http.lobby.wire import (
     BriefBody,
+    ClosedBody,
     CreateRoom,
     JoinRoom,
     LeaveRoom,
@@ -144,10 +145,17 @@ class RoomEndpoints:
             Endpoint(
                 method="GET", path=f"{one}/events", handler=self.watch_room,
                 summary="Follow a lobby as server-sent events: its state, then each change", contract="", tag=tag,
-                answers={200: RoomBody}, errors=(404, 503), media_type="text/event-stream",
+                answers={200: str}, events={"lobby": RoomBody, "closed": ClosedBody}, errors=(404, 503),
+                headers={"Last-Event-ID": "The id of the event that came last; what has not changed since is not told."},
             ),
         ]  # fmt: skip
         return [
-            replace(row, access=Access.PUBLIC, guard=row.guard or self._guard.call, body_bytes=BODY_BYTES)
+            replace(
+                row,
+                access=Access.PUBLIC,
+                guard=row.guard or self._guard.call,
+                body_bytes=BODY_BYTES,
+                headers={**row.headers, "X-Game-Key": "The game's key, where the operator asks for one."},
+            )
             for row in rows
         ]

@@ -130,6 +130,10 @@ class RoomListBody(Struct, frozen=True):
     data: list[BriefBody]
 
 
+class ClosedBody(Struct, frozen=True):
+    """Nothing: the lobby is gone, and nothing comes after this."""
+
+
 def room_body(room: Room, viewer: str | None = None) -> RoomBody:
     """The full room. Tokens appear with the assignment, never before it; with a `viewer`, only those of the players that
     came from this IP address.
