@@ -11,6 +11,7 @@ from contextlib import ExitStack, suppress
 from rich.console import Console
 
 from waymeet.cli.echo_probe import NoEcho, echo
+from waymeet.cli.lobby_tour import LobbyTour
 from waymeet.cli.narration import Narration
 from waymeet.cli.webhook_receiver import WebhookReceiver, receiving_webhooks
 from waymeet.client import (
@@ -23,6 +24,7 @@ from waymeet.client import (
     DeploymentQuery,
     Forbidden,
     Gone,
+    LobbyFailed,
     LocatedPlayer,
     Location,
     NewVersion,
@@ -50,7 +52,7 @@ STOPPED_SECONDS = 30.0
 # A demo that is killed with its computer leaves a game server that ends by itself.
 LIFETIME_MINUTES = 30
 
-STEPS = 11
+STEPS = 12
 RANKED = 5
 """Locations that are shown with what they would have cost."""
 
@@ -110,6 +112,7 @@ class Tour:
         self._sessions: list[str] = []
         self._made_application = False
         self._webhooks: WebhookReceiver | None = None
+        self._lobby = LobbyTour(client, narration, clock, application)
 
     def walk(self) -> None:
         """All steps but the last, `clean_up`. Whatever goes wrong is raised."""
@@ -126,6 +129,7 @@ class Tour:
         self._outgrow(server, neighbours)
         self._inspect(server)
         self._read_webhook(first)
+        self._lobby.walk()
 
     def _greet(self) -> None:
         self._tell.step("Who am I?", "POST /v1/wizard/init-quick-start")
@@ -280,21 +284,33 @@ class Tour:
         """Take away what was made; whether all of it is gone. Says by name what is left."""
         if not self._made_application:
             return True
-        self._tell.step("Leave no trace", "DELETE /v1/session/{id}, DELETE /v1/stop/{id}, DELETE /v1/app/{app}")
+        self._tell.step(
+            "Leave no trace",
+            "POST /v1/lobbies:terminate, DELETE /v1/session/{id}, DELETE /v1/stop/{id}, DELETE /v1/app/{app}",
+        )
         try:
-            self._delete_sessions()
-            self._stop_servers()
-            _unless_gone(self._client.applications.delete, self._application)
+            # The lobby first: it is gone at once, while game servers take their time.
+            clean = not self._lobby.made or self._take_away("lobby", self._lobby.clean_up)
+            return self._take_away("application", self._delete_application) and clean
         except KeyboardInterrupt:
-            self._tell.problem(
-                f"interrupted again: application {self._application} may be left, its servers end by themselves"
-            )
+            left = f"application {self._application} may be left, its lobby too; its servers end by themselves"
+            self._tell.problem(f"interrupted again: {left}")
             return False
+
+    def _take_away(self, kind: str, delete: Callable[[], None]) -> bool:
+        what = f"{kind} {self._application}"
+        try:
+            delete()
         except ClientError as problem:
-            self._tell.problem(f"application {self._application} may be left: {problem}")
+            self._tell.problem(f"{what} may be left: {problem}")
             return False
-        self._tell.done(f"application {self._application} and everything of it is gone")
+        self._tell.done(f"{what} and everything of it is gone")
         return True
+
+    def _delete_application(self) -> None:
+        self._delete_sessions()
+        self._stop_servers()
+        _unless_gone(self._client.applications.delete, self._application)
 
     def _delete_sessions(self) -> None:
         for session_id in self._sessions:
@@ -369,5 +385,10 @@ def _hint(problem: Exception) -> str:
         case SessionFailed():
             return (
                 "The demo runs the image waymeet/echo: built in for the process driver, to be provided for any other."
+            )
+        case LobbyFailed():
+            return (
+                "Lobbies answer below public_url, or lobbies.domain, and the server looks there for itself, as players do. "
+                'Where it cannot reach its own address, set lobbies.check = "local".'
             )
     return ""

@@ -35,6 +35,8 @@ def test_is_all_green_and_leaves_no_trace(server: Server, studio: Studio, tmp_pa
     assert application is not None, ended.stdout
     assert studio.api.get("/v1/apps")["applications"] == []
     assert studio.api.get("/v1/sessions")["data"] == []
+    assert studio.api.get("/v1/lobbies") == []
+    assert studio.api.get("/v1/relays/sessions")["sessions"] == []
     assert studio.running() == []
     # Everything the story tells of was really there: several servers, each of them ended now.
     assert len(set(re.findall(r"\b[0-9a-f]{12}\b", ended.stdout))) >= 2
@@ -46,6 +48,9 @@ def test_is_all_green_and_leaves_no_trace(server: Server, studio: Studio, tmp_pa
     assert re.search(
         rf"{city}: {worst} ms at worst \(198\.51\.100\.1 about [\d.]+ ms, estimated, 198\.51\.100\.2 ", ended.stdout
     )
+    # Two players met in a lobby, and spoke through its relay.
+    assert f"lobby {application[0]} answers at {server.url}/l/{application[0]}" in ended.stdout
+    assert "ben said hello to amara through the relay and heard it back" in ended.stdout
 
 
 def test_takes_url_and_token_from_the_environment(server: Server, studio: Studio, tmp_path: Path) -> None:
