@@ -28,6 +28,12 @@ OPERATIONS = """
     2.19  DELETE /v1/relays/sessions/{session_id}                         204 401 403 404 500 503
     2.20  POST   /v1/relays/sessions:authorize-user                       200 400 401 403 409 500 503
     2.21  POST   /v1/relays/sessions:revoke-user                          200 204 400 401 403 404 500 503
+    2.23  POST   /v1/lobbies                                              200 400 401 409 500
+    2.24  GET    /v1/lobbies                                              200 401 500
+    2.25  GET    /v1/lobbies/{lobby_name}                                 200 400 401 404 500
+    2.26  DELETE /v1/lobbies/{lobby_name}                                 200 400 401 404 500
+    2.27  POST   /v1/lobbies:deploy                                       202 400 401 409 500
+    2.28  POST   /v1/lobbies:terminate                                    200 202 400 401 404 409 500
     3.1   POST   /v1/app                                                  200 400 401 409 500
     3.1   GET    /v1/app/{app}                                            200 400 401 404 500
     3.1   PATCH  /v1/app/{app}                                            200 400 401 404 409 500
@@ -62,6 +68,14 @@ OPERATIONS = """
     3.8   DELETE /v1/context/{request_id}/{security_number}/tags/{tag}    204 400 401 404
     3.9   DELETE /v1/self/stop/{request_id}/{access_point_id}             200 202 400 401 403 404 410
     3.11  POST   /v1/wizard/init-quick-start                              204
+    3.13  GET    /l/{lobby}/lobbies                                       200 400 404 429
+    3.13  POST   /l/{lobby}/lobbies                                       200 400 404 409 413 429
+    3.13  GET    /l/{lobby}/lobbies/{lobby_id}                            200 404 429
+    3.13  PATCH  /l/{lobby}/lobbies/{lobby_id}                            200 400 404 409 413 429
+    3.13  DELETE /l/{lobby}/lobbies/{lobby_id}                            204 404 429 503
+    3.13  POST   /l/{lobby}/lobbies:join                                  200 400 404 409 413 429 503
+    3.13  POST   /l/{lobby}/lobbies:leave                                 204 400 404 413 429 503
+    3.13  POST   /l/{lobby}/lobbies:start                                 200 202 400 404 413 429 503
 """
 """Section, method, path and the codes that the contract lists."""
 
@@ -78,8 +92,9 @@ def test_every_call_of_the_contract_with_every_code(document: Any, row: str) -> 
     assert f"section {section}." in operation["description"]
     assert set(codes) <= set(operation["responses"])
     assert operation["summary"]
-    # What can happen to any call.
-    assert {"401", "500"} <= set(operation["responses"])
+    # What can happen to any call; that players have no key is all that 3.13 is about.
+    assert "500" in operation["responses"]
+    assert ("401" in operation["responses"]) == ("security" in operation) == (section != "3.13")
 
 
 def test_calls_beside_the_contract_say_so(document: Any) -> None:
@@ -87,6 +102,21 @@ def test_calls_beside_the_contract_say_so(document: Any) -> None:
     for path, methods in document["paths"].items():
         for method, operation in methods.items():
             assert ("Contract section" in operation.get("description", "")) == ((method.upper(), path) in known)
+
+
+def test_a_stream_of_events_says_what_they_hold(document: Any) -> None:
+    operation = document["paths"]["/l/{lobby}/lobbies/{lobby_id}/events"]["get"]
+    assert operation["responses"]["200"]["content"] == {
+        "text/event-stream": {
+            "schema": {"type": "string"},
+            "x-events": {
+                "lobby": {"schema": {"$ref": "#/components/schemas/RoomBody"}},
+                "closed": {"schema": {"$ref": "#/components/schemas/ClosedBody"}},
+            },
+        }
+    }
+    headers = {one["name"] for one in operation["parameters"] if one["in"] == "header"}
+    assert headers == {"Last-Event-ID", "X-Game-Key"}
 
 
 def test_is_a_whole_openapi_document(document: Any) -> None:
