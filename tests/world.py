@@ -3,6 +3,7 @@
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Self
 
 from tests.stores import Store
 from waymeet.accounts.types import Organisation
@@ -23,6 +24,9 @@ from waymeet.deployments.service import DeploymentService
 from waymeet.deployments.starting import DeploymentStarter, StartSettings
 from waymeet.deployments.types import Deployment, LinkedSession, Player
 from waymeet.geo.database import GeoDatabase
+from waymeet.lobbies.changing import RoomChanges
+from waymeet.lobbies.following import RoomsFollowRelays
+from waymeet.lobbies.types import LobbyRules
 from waymeet.locations.directory import Directory
 from waymeet.locations.service import LocationService
 from waymeet.locations.types import Site
@@ -93,6 +97,13 @@ _RELAYS = Statement(
     FROM relay r
     """
 )
+_LOBBIES = Statement(
+    """
+    SELECT lobby.name, lobby.status, lobby.url, lobby.room_count,
+        (SELECT COUNT(*) FROM room WHERE room.lobby_id = lobby.lobby_id) AS rooms
+    FROM lobby
+    """
+)
 _EVERY_DEPLOYMENT = Statement("SELECT request_id FROM deployment ORDER BY created_at, request_id")
 
 
@@ -161,6 +172,7 @@ class World:
         seed: int = 0,
         placement_range_ms: float = 30.0,
         latency_steps: Sequence[LatencyStep] = (),
+        lobby_rules: LobbyRules | None = None,
     ) -> None:
         self.store = store
         self.clock = HandClock()
@@ -181,16 +193,29 @@ class World:
         self.deployment_loop = DeploymentLoop(store, self.changes, self.directory, self.clock, retention, 120)
         self.session_loop = SessionLoop(store, Seeking(store, seater, webhook, finder, self.clock), self.clock)
         relay_webhook = RelayWebhook(_relay_body, self.rng)
-        endings = RelayEndings(relay_webhook)
-        confirmations = Confirmations(store, store.bells, self.clock, CONFIRMING_SECONDS)
+        self.rooms_follow = RoomsFollowRelays()
+        self.relay_endings = endings = RelayEndings(relay_webhook, [self.rooms_follow])
+        self.confirmations = Confirmations(store, store.bells, self.clock, CONFIRMING_SECONDS)
         self.geography = geography
-        planner, writing = RelayPlanner(store, finder, geography), RelayWriting(self.clock, self.rng)
-        self.relays = RelayService(store, planner, writing, self.locations, endings, confirmations, self.clock)
-        self.relay_serving = RelayServing(store, endings, relay_webhook, self.clock)
+        self.relay_planner = RelayPlanner(store, finder, geography)
+        self.relay_writing = RelayWriting(self.clock, self.rng)
+        self.relays = RelayService(
+            store,
+            self.relay_planner,
+            self.relay_writing,
+            self.locations,
+            endings,
+            self.confirmations,
+            self.clock,
+        )
+        self.relay_serving = RelayServing(store, endings, relay_webhook, self.clock, [self.rooms_follow])
+        self.lobby_rules = lobby_rules or LobbyRules(url="https://lobbies.example.org/l/{address}")
+        self.room_changes = RoomChanges(self.relay_writing, endings, self.lobby_rules)
+        self.rooms_follow.changes = self.room_changes
         self.relay_loop = RelayLoop(store, endings, self.directory, self.clock, 60.0)
         self.tokens: dict[str, str] = {}
 
-    async def found(self) -> "World":
+    async def found(self) -> Self:
         """Make the organisation that owns everything here."""
 
         async def unit(tx: Transaction) -> None:
@@ -318,7 +343,7 @@ class World:
         await self.report(request_id, ServerPhase.ENDED, end_reason=reason, **more)
 
     async def check_invariants(self) -> None:
-        """Seats add up, nothing is over-seated, nodes' counters are right."""
+        """Seats add up, nothing is over-seated, nodes' and lobbies' counters are right."""
 
         async def unit(tx: Transaction) -> None:
             for row in await tx.connection.fetch(_INVARIANTS):
@@ -331,6 +356,10 @@ class World:
             for row in await tx.connection.fetch(_RELAYS):
                 assert row["session_count"] == row["placed"], dict(_members(row))
                 assert max(row["confirmed_change"], row["newest"]) <= row["last_change"], dict(_members(row))
+            for row in await tx.connection.fetch(_LOBBIES):
+                assert row["room_count"] == row["rooms"], dict(_members(row))
+                assert (row["url"] != "") == (row["status"] == "Released"), dict(_members(row))
+                assert row["rooms"] == 0 or row["status"] in ("Released", "Terminating"), dict(_members(row))
 
         await self.store.scan(unit)
 

@@ -1,6 +1,7 @@
 """Calling a lobby service where players will (an `Answering`)."""
 
 import asyncio
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from waymeet.lobbies.types import Lobby
@@ -17,11 +18,12 @@ MARK = "waymeet-lobby"
 class HttpAnswering:
     """Lists the service's rooms over HTTP, once, without following redirects: clients do not either."""
 
-    def __init__(self, local_url: str | None = None) -> None:
+    def __init__(self, local_url: str | None = None, headers: Mapping[str, str] | None = None) -> None:
         """With a `local_url`, the service is called there in place of its own URL: some machines do not reach their public
-        address.
+        address. `headers` are what games have to send.
         """
         self._local_url = local_url
+        self._headers = dict(headers or {})
         self._client: httpx.AsyncClient | None = None
 
     async def check(self, lobby: Lobby, url: str) -> str | None:
@@ -32,7 +34,7 @@ class HttpAnswering:
             url = f"{self._local_url}/l/{lobby.address}"
         client = self._client
         if client is None:
-            client = self._client = httpx.AsyncClient(trust_env=False, timeout=TIMEOUT_SECONDS)
+            client = self._client = httpx.AsyncClient(trust_env=False, timeout=TIMEOUT_SECONDS, headers=self._headers)
         try:
             async with asyncio.timeout(TIMEOUT_SECONDS), client.stream("GET", f"{url}/lobbies") as answer:
                 if answer.status_code != 200:

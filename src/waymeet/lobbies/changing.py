@@ -7,12 +7,15 @@ from msgspec.structs import replace
 from waymeet.lobbies.bells import ROOM
 from waymeet.lobbies.deadlines import due
 from waymeet.lobbies.ports import LobbyTransaction
-from waymeet.lobbies.types import LobbyRules, Member, Room
+from waymeet.lobbies.types import Assignment, LobbyRules, Member, Room, RoomOutline
 from waymeet.model.ids import LobbyId
 from waymeet.model.instant import Instant
 from waymeet.relays.endings import RelayEndings
 from waymeet.relays.types import RelaySession
 from waymeet.relays.writing import RelayWriting
+
+DELETED = "the relay session was deleted"
+"""What a room says that could be started again."""
 
 
 class RoomChanges:
@@ -32,7 +35,7 @@ class RoomChanges:
         return changed
 
     async def close(
-        self, tx: LobbyTransaction, rooms: Sequence[tuple[Room, RelaySession | None]], now: Instant
+        self, tx: LobbyTransaction, rooms: Sequence[tuple[Room | RoomOutline, RelaySession | None]], now: Instant
     ) -> Sequence[RelaySession]:
         """The rooms are gone, and their relay sessions end. Returns those that their nodes are yet to drop."""
         await tx.rooms.delete([room.room_id for room, _ in rooms])
@@ -93,7 +96,32 @@ def host_first(members: tuple[Member, ...]) -> tuple[Member, ...]:
     return (host, *(member for member in members if member is not host))
 
 
-def put_back(room: Room, error: str | None) -> Room:
-    """The room as it was before it was started: nobody has a token, and all who were on their way in are there."""
+def replaced(members: tuple[Member, ...], one: Member, by: Member) -> tuple[Member, ...]:
+    """The members with another in the place of one."""
+    return tuple(by if member is one else member for member in members)
+
+
+def put_back(room: Room, error: str | None, now: Instant) -> Room:
+    """The room as it was before it was started: nobody has a token, and all who were on their way in are there.
+
+    From now on it is idle: nobody had to ask for it while a match went on.
+    """
     members = tuple(replace(member, token=None, joining_until=None) for member in room.members)
-    return replace(room, members=members, relay_session=None, assignment=None, error=error)
+    return replace(room, members=members, relay_session=None, assignment=None, error=error, active_at=now)
+
+
+def in_step(room: Room, session: RelaySession | None, now: Instant) -> Room:
+    """The room as it has to be beside its relay session, `None` for one that is not there: itself, when they are in step."""
+    if room.relay_session is None:
+        return room
+    if session is None or not session.wanted:
+        return put_back(room, DELETED if session is None or session.error is None else session.error, now)
+    if session.ready and room.assignment is None:
+        return assigned(room, session)
+    return room
+
+
+def assigned(room: Room, session: RelaySession) -> Room:
+    """The room whose relay session is ready."""
+    assignment = Assignment(session.token, session.endpoint.address, session.host, session.endpoint.ports)
+    return replace(room, assignment=assignment, error=None)

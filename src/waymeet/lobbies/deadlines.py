@@ -1,7 +1,10 @@
 """When a room is due to be looked at, and whether it has to end then (lobby service, 6)."""
 
-from waymeet.lobbies.types import LobbyRules, Room
+from waymeet.lobbies.types import LobbyRules, Room, RoomOutline
 from waymeet.model.instant import Instant, after
+
+NOTED_SECONDS = 20.0
+"""So late, at most, does the store know that a request named a room: its idle time ends that much later."""
 
 
 def due(room: Room, rules: LobbyRules) -> Instant:
@@ -12,17 +15,17 @@ def due(room: Room, rules: LobbyRules) -> Instant:
     return min(deadlines)
 
 
-def is_over(room: Room, rules: LobbyRules, now: Instant) -> bool:
+def is_over(room: Room | RoomOutline, rules: LobbyRules, now: Instant) -> bool:
     """Whether it is too old, or nobody has asked for it for too long before it was started."""
     return _oldest(room, rules) <= now or (not room.is_started and _idle(room, rules) <= now)
 
 
-def _oldest(room: Room, rules: LobbyRules) -> Instant:
+def _oldest(room: Room | RoomOutline, rules: LobbyRules) -> Instant:
     return after(room.created_at, rules.longest_hours * 3600)
 
 
-def _idle(room: Room, rules: LobbyRules) -> Instant:
-    return after(room.active_at, rules.idle_minutes * 60)
+def _idle(room: Room | RoomOutline, rules: LobbyRules) -> Instant:
+    return after(room.active_at, rules.idle_minutes * 60 + NOTED_SECONDS)
 
 
 def _joining(room: Room) -> list[Instant]:

@@ -1,19 +1,24 @@
 """Rooms follow the relay sessions that their players meet on."""
 
+import logging
 from typing import cast
 
-from msgspec.structs import replace
-
-from waymeet.lobbies.changing import RoomChanges, put_back
+from waymeet.lobbies.changing import DELETED, RoomChanges, assigned, put_back
 from waymeet.lobbies.ports import LobbyTransaction
-from waymeet.lobbies.types import Assignment, Room
+from waymeet.lobbies.types import Room, UnreadableRoom
 from waymeet.model.instant import Instant
 from waymeet.relays.ports import RelayTransaction
 from waymeet.relays.types import RelaySession
 
+_log = logging.getLogger(__name__)
+
 
 class RoomsFollowRelays:
-    """A `relays.ports.RelayFollower`. Each call works in the transaction that changes the session, whose row is locked."""
+    """A `relays.ports.RelayFollower`. Each call works in the transaction that changes the session, whose row is locked.
+
+    A room that cannot be read does not follow, and keeps no relay session from what becomes of it; once it is mended,
+    `write_locked` and `RoomLoop` bring the two together.
+    """
 
     def __init__(self) -> None:
         self.changes: RoomChanges | None = None
@@ -23,8 +28,7 @@ class RoomsFollowRelays:
         """The assignment appears, and with it every player's token: both in one change (lobby service, 5)."""
         rooms, changes, room = await self._room(tx, session)
         if room is not None:
-            assignment = Assignment(session.token, session.endpoint.address, session.host, session.endpoint.ports)
-            await changes.save(rooms, replace(room, assignment=assignment, error=None))
+            await changes.save(rooms, assigned(room, session))
 
     async def relay_ended(self, tx: RelayTransaction, session: RelaySession, now: Instant, *, unused: bool) -> None:
         """Nobody plays any more: the room ends too. Deleted by somebody else: the room can be started again."""
@@ -34,13 +38,13 @@ class RoomsFollowRelays:
         if unused:
             await changes.close(rooms, [(room, None)], now)
         else:
-            await changes.save(rooms, put_back(room, "the relay session was deleted"))
+            await changes.save(rooms, put_back(room, DELETED, now))
 
     async def relay_failed(self, tx: RelayTransaction, session: RelaySession, now: Instant) -> None:
         """The room can be started again, and says what happened."""
         rooms, changes, room = await self._room(tx, session)
         if room is not None:
-            await changes.save(rooms, put_back(room, session.error))
+            await changes.save(rooms, put_back(room, session.error, now))
 
     async def relay_host_silent(self, tx: RelayTransaction, session: RelaySession, now: Instant) -> None:
         """Somebody else becomes host, where the room was made so."""
@@ -54,4 +58,9 @@ class RoomsFollowRelays:
         assert self.changes is not None, "put together without its changes"
         # Relays know only that somebody follows them; the transaction behind has the rooms' rows too.
         rooms = cast(LobbyTransaction, tx)
-        return rooms, self.changes, await rooms.rooms.lock_of(session.session_id)
+        try:
+            room = await rooms.rooms.lock_of(session.session_id)
+        except UnreadableRoom as error:
+            _log.error("relay session %s goes its way without its room: %s", session.session_id, error)
+            room = None
+        return rooms, self.changes, room

@@ -1,10 +1,10 @@
-"""A room and its relay session, locked together: the session first, as everywhere."""
+"""Rooms and their relay sessions, locked together: the sessions first, as everywhere."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import TypeVar
 
 from waymeet.lobbies.ports import LobbyStore, LobbyTransaction
-from waymeet.lobbies.types import Room
+from waymeet.lobbies.types import Room, RoomOutline
 from waymeet.model.errors import NotFound, Unavailable
 from waymeet.model.ids import RoomId
 from waymeet.relays.types import RelaySession
@@ -50,6 +50,26 @@ async def write_locked(
         except _Overtaken:
             continue
     raise Unavailable("the lobby changes too quickly; try again shortly")
+
+
+async def lock_outlines(
+    tx: LobbyTransaction, seen: Collection[RoomOutline]
+) -> Sequence[tuple[RoomOutline, RelaySession | None]]:
+    """Those of the rooms that are still there with the relay sessions that they were seen with, both locked, sessions first.
+
+    One that got another session meanwhile is left out: it is found again. A session that has ended is none.
+    """
+    before = {outline.room_id: outline.relay_session for outline in seen}
+    sessions = {
+        session.session_id: session
+        for session in await tx.relays.lock_many([session for session in before.values() if session is not None])
+        if session.ended_at is None
+    }
+    return [
+        (outline, None if outline.relay_session is None else sessions.get(outline.relay_session))
+        for outline in await tx.rooms.lock_outlines(before)
+        if outline.relay_session == before[outline.room_id]
+    ]
 
 
 def unknown_room(room_id: str) -> NotFound:

@@ -10,15 +10,17 @@ from collections.abc import Sequence
 
 from msgspec.structs import replace
 
+from waymeet.lobbies.apart import Apart
 from waymeet.lobbies.bells import LOBBY
 from waymeet.lobbies.changing import RoomChanges
+from waymeet.lobbies.locking import lock_outlines
 from waymeet.lobbies.ports import Answering, LobbyStore, LobbyTransaction
-from waymeet.lobbies.types import Lobby, LobbyRules, Room
+from waymeet.lobbies.types import Lobby, LobbyRules, RoomOutline
 from waymeet.model.errors import Unavailable
+from waymeet.model.ids import LobbyId, RoomId
 from waymeet.model.instant import Clock, after
 from waymeet.model.states import LobbyStatus, move_lobby
 from waymeet.relays.ports import Bells
-from waymeet.relays.types import RelaySession
 
 POLL_SECONDS = 5.0
 """The safety net behind the bell."""
@@ -28,6 +30,10 @@ LOBBIES_AT_ONCE = 32
 ROOMS_PER_UNIT = 50
 
 _log = logging.getLogger(__name__)
+
+
+class RoomsLeft(Exception):
+    """A lobby that is to be empty is not, and nothing can be done about it now."""
 
 
 class LobbyLoop:
@@ -48,6 +54,8 @@ class LobbyLoop:
         self._changes = changes
         self._clock = clock
         self._rules = rules
+        self._apart: Apart[LobbyId] = Apart("lobby", store, clock)
+        self._rooms_apart: Apart[RoomId] = Apart("room", store, clock)
 
     async def run(self) -> None:
         """Work until cancelled. A database outage is waited out."""
@@ -70,18 +78,25 @@ class LobbyLoop:
             silence()
 
     async def step(self) -> bool:
-        """Look once at every lobby on its way; whether any of them still is."""
+        """Look once at every lobby on its way; whether any of them still is. Raises `Unavailable` in an outage."""
+        most = LOBBIES_AT_ONCE + self._apart.count
 
         async def unit(tx: LobbyTransaction) -> Sequence[Lobby]:
-            return await tx.lobbies.moving(LOBBIES_AT_ONCE)
+            return await tx.lobbies.moving(most)
 
-        moving = await self._store.read(unit)
-        arrived = await asyncio.gather(*(self._move(lobby) for lobby in moving), return_exceptions=True)
-        for lobby, outcome in zip(moving, arrived, strict=True):
-            if isinstance(outcome, BaseException):
+        moving = {lobby.lobby_id: lobby for lobby in await self._store.read(unit)}
+        chosen = self._apart.free(moving, LOBBIES_AT_ONCE)
+        outcomes = await asyncio.gather(*(self._move(moving[key]) for key in chosen), return_exceptions=True)
+        outage: Unavailable | None = None
+        for key, outcome in zip(chosen, outcomes, strict=True):
+            if isinstance(outcome, Unavailable):
+                outage = outcome
+            elif isinstance(outcome, BaseException):
                 # One that cannot be moved keeps no other from it.
-                _log.error("lobby %s could not be moved", lobby.lobby_id, exc_info=outcome)
-        return any(outcome is not True for outcome in arrived)
+                self._apart.leave_alone(key, outcome)
+        if outage is not None:
+            raise outage
+        return any(outcome is False for outcome in outcomes)
 
     async def _move(self, lobby: Lobby) -> bool:
         if lobby.status is LobbyStatus.TERMINATING:
@@ -101,14 +116,31 @@ class LobbyLoop:
         return await self._save(lobby, LobbyStatus.ERROR, error=error)
 
     async def _empty(self, lobby: Lobby) -> bool:
-        async def unit(tx: LobbyTransaction) -> int:
-            found = await tx.rooms.some_of(lobby.lobby_id, ROOMS_PER_UNIT)
-            await self._changes.close(tx, await locked_with_sessions(tx, found), self._clock.now())
-            return len(found)
+        """End its rooms. It is Terminated once there is none left, also none that changed meanwhile."""
+        last = RoomId("")
+        while found := await self._some_of(lobby, last):
+            last = found[-1].room_id
+            outlines = {outline.room_id: outline for outline in found}
 
-        while await self._store.write(unit) == ROOMS_PER_UNIT:
-            pass
+            async def close(
+                tx: LobbyTransaction, keys: Sequence[RoomId], outlines: dict[RoomId, RoomOutline] = outlines
+            ) -> None:
+                locked = await lock_outlines(tx, [outlines[key] for key in keys])
+                await self._changes.close(tx, locked, self._clock.now())
+
+            if chosen := self._rooms_apart.free(outlines, ROOMS_PER_UNIT):
+                await self._rooms_apart.act(chosen, close)
+        if left := await self._some_of(lobby, RoomId("")):
+            if not self._rooms_apart.free([outline.room_id for outline in left], ROOMS_PER_UNIT):
+                raise RoomsLeft(f"{len(left)} of its rooms, or more, cannot be ended")
+            return False
         return await self._save(lobby, LobbyStatus.TERMINATED)
+
+    async def _some_of(self, lobby: Lobby, after_room: RoomId) -> Sequence[RoomOutline]:
+        async def unit(tx: LobbyTransaction) -> Sequence[RoomOutline]:
+            return await tx.rooms.some_of(lobby.lobby_id, after_room, ROOMS_PER_UNIT)
+
+        return await self._store.read(unit)
 
     async def _save(self, lobby: Lobby, status: LobbyStatus, *, url: str = "", error: str | None = None) -> bool:
         moved = replace(
@@ -119,24 +151,3 @@ class LobbyLoop:
             return await tx.lobbies.save(moved)
 
         return await self._store.write(unit)
-
-
-async def locked_with_sessions(
-    tx: LobbyTransaction, rooms: Sequence[Room]
-) -> Sequence[tuple[Room, RelaySession | None]]:
-    """Those of the rooms that are still there with the relay sessions that they were seen with, both locked, sessions first.
-
-    One that got another session meanwhile is left out: it is found again.
-    """
-    seen = {room.room_id: room.relay_session for room in rooms}
-    sessions = {
-        session.session_id: session
-        for session in await tx.relays.lock_many([session for session in seen.values() if session is not None])
-        if session.ended_at is None
-    }
-    locked = await tx.rooms.lock_many(seen)
-    return [
-        (room, None if room.relay_session is None else sessions.get(room.relay_session))
-        for room in locked
-        if room.relay_session == seen[room.room_id]
-    ]

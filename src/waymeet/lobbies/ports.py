@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Protocol, TypeVar
 
-from waymeet.lobbies.types import Lobby, Room, RoomBrief
+from waymeet.lobbies.types import Lobby, Room, RoomBrief, RoomOutline
 from waymeet.model.ids import LobbyId, OrganisationId, RoomId, SessionId
 from waymeet.model.instant import Instant
 from waymeet.relays.ports import RelayTransaction
@@ -19,7 +19,9 @@ class LobbyRows(Protocol):
     """
 
     async def claim_address(self, addresses: Sequence[str], organisation: OrganisationId, now: Instant) -> str | None:
-        """The first of these that is the organisation's, or nobody's and from now on the organisation's; `None`: neither."""
+        """The first of these that is the organisation's; if none is, the first that is nobody's, and from now on the
+        organisation's; `None` when all are others'.
+        """
 
     async def insert(self, lobby: Lobby) -> bool:
         """False, and nothing written, when the organisation has one of this name."""
@@ -45,14 +47,17 @@ class LobbyRows(Protocol):
         """Lobbies that are being deployed or terminated."""
 
     async def take_place(self, address: str, rooms: int) -> Lobby | None:
-        """The serving lobby at this address, with one more room; `None` when none serves there, or it has `rooms` rooms."""
+        """The Released lobby at this address, with one more room; `None` when none is there, or it has `rooms` rooms."""
 
     async def give_places(self, counts: Mapping[LobbyId, int]) -> None:
         """So many rooms of these lobbies are gone."""
 
 
 class RoomRows(Protocol):
-    """Rooms. Whoever locks a room and its relay session locks the session first."""
+    """Rooms. Whoever locks a room and its relay session locks the session first.
+
+    Whatever returns whole rooms raises `UnreadableRoom` when it meets one whose document cannot be read.
+    """
 
     async def insert(self, room: Room) -> None: ...
 
@@ -61,7 +66,7 @@ class RoomRows(Protocol):
 
     async def lock(self, room_id: RoomId) -> Room | None: ...
 
-    async def lock_many(self, room_ids: Collection[RoomId]) -> Sequence[Room]:
+    async def lock_outlines(self, room_ids: Collection[RoomId]) -> Sequence[RoomOutline]:
         """In the order of their ids."""
 
     async def lock_of(self, session_id: SessionId) -> Room | None:
@@ -77,10 +82,14 @@ class RoomRows(Protocol):
     async def count_by(self, lobby_id: LobbyId, address: str) -> int:
         """How many rooms of the lobby were made from this IP address."""
 
-    async def some_of(self, lobby_id: LobbyId, limit: int) -> Sequence[Room]: ...
+    async def some_of(self, lobby_id: LobbyId, after: RoomId, limit: int) -> Sequence[RoomOutline]:
+        """Rooms of the lobby in the order of their ids, those after `after`."""
 
-    async def due(self, now: Instant, limit: int) -> Sequence[Room]:
-        """Rooms with a passed deadline."""
+    async def due(self, now: Instant, limit: int) -> Sequence[RoomOutline]:
+        """Rooms with a passed deadline, the longest overdue first."""
+
+    async def abandoned(self, limit: int) -> Sequence[RoomOutline]:
+        """Started rooms whose relay session is not to be served any more, or not there at all."""
 
     async def touch(self, room_ids: Collection[RoomId], now: Instant) -> None:
         """Requests have named these rooms."""

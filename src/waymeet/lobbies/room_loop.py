@@ -1,4 +1,5 @@
-"""The rooms' reconciler: ends those that nobody asks for, and takes out players who never arrived.
+"""The rooms' reconciler: ends those that nobody asks for, takes out players who never arrived, puts back rooms whose relay
+session is gone.
 
 It needs no lease: what it does is only writing, done in the same transaction that locks the row and looks at it again.
 """
@@ -10,11 +11,12 @@ from collections.abc import Sequence
 from msgspec.structs import replace
 
 from waymeet.lobbies.activity import RoomActivity
-from waymeet.lobbies.changing import RoomChanges
+from waymeet.lobbies.apart import Apart
+from waymeet.lobbies.changing import RoomChanges, in_step
 from waymeet.lobbies.deadlines import due, is_over
-from waymeet.lobbies.loop import locked_with_sessions
+from waymeet.lobbies.locking import lock_outlines
 from waymeet.lobbies.ports import LobbyStore, LobbyTransaction
-from waymeet.lobbies.types import Room
+from waymeet.lobbies.types import Room, RoomOutline
 from waymeet.model.errors import Unavailable
 from waymeet.model.ids import RoomId
 from waymeet.model.instant import Clock, Instant
@@ -22,7 +24,7 @@ from waymeet.relays.types import RelaySession
 
 POLL_SECONDS = 1.0
 ACTIVITY_SECONDS = 10.0
-"""How often is written down which rooms were named: far below the minutes after which that matters."""
+"""How often is written down which rooms were named: well below `NOTED_SECONDS`."""
 ROOMS_PER_UNIT = 50
 TOUCHED_PER_UNIT = 500
 
@@ -37,6 +39,7 @@ class RoomLoop:
         self._changes = changes
         self._activity = activity
         self._clock = clock
+        self._apart: Apart[RoomId] = Apart("room", store, clock)
         self._wrote_at = clock.monotonic()
 
     async def run(self) -> None:
@@ -47,6 +50,7 @@ class RoomLoop:
                 if self._clock.monotonic() - self._wrote_at >= ACTIVITY_SECONDS:
                     self._wrote_at = self._clock.monotonic()
                     await self.write_activity()
+                    await self.put_abandoned_back()
                 more = await self.act_on_due()
             except Unavailable as error:
                 _log.warning("rooms of lobbies could not be looked at: %s", error.message)
@@ -68,26 +72,47 @@ class RoomLoop:
     async def act_on_due(self) -> bool:
         """Act on up to `ROOMS_PER_UNIT` due rooms; whether there may be more."""
         now = self._clock.now()
+        most = ROOMS_PER_UNIT + self._apart.count
 
-        async def look(tx: LobbyTransaction) -> Sequence[Room]:
-            return await tx.rooms.due(now, ROOMS_PER_UNIT)
+        async def look(tx: LobbyTransaction) -> Sequence[RoomOutline]:
+            return await tx.rooms.due(now, most)
 
-        found = await self._store.read(look)
-        if not found:
+        found = {outline.room_id: outline for outline in await self._store.read(look)}
+        chosen = self._apart.free(found, ROOMS_PER_UNIT)
+        if not chosen:
             return False
 
-        async def unit(tx: LobbyTransaction) -> None:
-            over: list[tuple[Room, RelaySession | None]] = []
-            for room, session in await locked_with_sessions(tx, found):
-                if is_over(room, self._changes.rules, now):
-                    over.append((room, session))
-                else:
+        async def act(tx: LobbyTransaction, keys: Sequence[RoomId]) -> None:
+            over: list[tuple[RoomOutline, RelaySession | None]] = []
+            for outline, session in await lock_outlines(tx, [found[key] for key in keys]):
+                if is_over(outline, self._changes.rules, now):
+                    over.append((outline, session))
+                elif (room := await tx.rooms.lock(outline.room_id)) is not None:
                     await self._take_out_late(tx, room, session, now)
             if over:
                 await self._changes.close(tx, over, now)
 
-        await self._store.write(unit)
-        return len(found) == ROOMS_PER_UNIT
+        await self._apart.act(chosen, act)
+        return len(chosen) == ROOMS_PER_UNIT
+
+    async def put_abandoned_back(self) -> None:
+        """The safety net behind `RoomsFollowRelays`: rooms whose relay session is gone can be started again."""
+        most = ROOMS_PER_UNIT + self._apart.count
+
+        async def look(tx: LobbyTransaction) -> Sequence[RoomOutline]:
+            return await tx.rooms.abandoned(most)
+
+        found = {outline.room_id: outline for outline in await self._store.scan(look)}
+
+        async def act(tx: LobbyTransaction, keys: Sequence[RoomId]) -> None:
+            now = self._clock.now()
+            for outline, session in await lock_outlines(tx, [found[key] for key in keys]):
+                room = await tx.rooms.lock(outline.room_id)
+                if room is not None and room is not (stepped := in_step(room, session, now)):
+                    await self._changes.save(tx, stepped)
+
+        if chosen := self._apart.free(found, ROOMS_PER_UNIT):
+            await self._apart.act(chosen, act)
 
     async def _take_out_late(
         self, tx: LobbyTransaction, room: Room, session: RelaySession | None, now: Instant

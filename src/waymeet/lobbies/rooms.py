@@ -4,26 +4,31 @@ Where a call promises that somebody can connect now, or cannot any more, it wait
 """
 
 import random
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
 
 from msgspec.structs import replace
 
 from waymeet.lobbies.activity import RoomActivity
-from waymeet.lobbies.changing import RoomChanges
+from waymeet.lobbies.changing import RoomChanges, in_step, replaced
 from waymeet.lobbies.deadlines import due
 from waymeet.lobbies.locking import unknown_room, write_locked
 from waymeet.lobbies.ports import LobbyStore, LobbyTransaction
 from waymeet.lobbies.types import HostCheck, Lobby, LobbyRules, Member, Room, RoomBrief, RoomDraft, RoomUpdate
-from waymeet.model.errors import Conflict, Forbidden, NotFound, TooManyRequests
+from waymeet.model.errors import Conflict, Forbidden, NotFound, TooManyRequests, Unavailable
 from waymeet.model.ids import RoomId, new_room_id
 from waymeet.model.instant import Clock, after
+from waymeet.model.states import LobbyStatus
 from waymeet.relays.confirming import Confirmations
 from waymeet.relays.planning import RelayPlanner
 from waymeet.relays.types import RelayRequest, RelaySession
 from waymeet.relays.writing import RelayWriting
 
+Result = TypeVar("Result")
+
 JOINING_SECONDS = 30
 """After so long without a word of the relay, a player who was to join a started room has not."""
+JOINING_RETRY_SECONDS = 1
 ROOMS_RETRY_SECONDS = 60
 
 
@@ -92,7 +97,7 @@ class RoomService:
             lobby = await tx.lobbies.take_place(address, self._rules.rooms)
             if lobby is None:
                 lobby = await tx.lobbies.at(address)
-                if lobby is None or not lobby.status.serving:
+                if lobby is None or lobby.status is not LobbyStatus.RELEASED:
                     raise unknown_lobby(address)
                 raise Conflict(f"there are {self._rules.rooms} lobbies here, which is the limit; join one of them")
             most = self._rules.rooms_per_address
@@ -140,7 +145,7 @@ class RoomService:
             )
             return await self._changes.save(tx, changed)
 
-        return await write_locked(self._store, address, RoomId(room_id), unit)
+        return await self._locked(address, room_id, unit)
 
     async def delete(self, address: str, room_id: str, source: str) -> None:
         """End a room and its relay session, and return once the relay has shut everybody out.
@@ -152,7 +157,7 @@ class RoomService:
             self._check_host(room, source)
             return await self._changes.close(tx, [(room, session)], self._clock.now())
 
-        await self._confirm(await write_locked(self._store, address, RoomId(room_id), unit))
+        await self._confirm(await self._locked(address, room_id, unit))
 
     async def join(self, address: str, room_id: str, player_id: str, source: str) -> Room:
         """Let a player in, and return the room with the player in it: in a started one, once the relay lets the
@@ -169,7 +174,14 @@ class RoomService:
             if known is not None:
                 if known.address != source:
                     raise Conflict(f"player.id: somebody else in this lobby is called '{player_id}'; choose another id")
-                return room, None if known.present or session is None else (session, known)
+                if known.present or session is None:
+                    self._activity.note(room.room_id)
+                    return room, None
+                # Whoever asks again still wants to join.
+                waiting = replace(known, joining_until=after(now, JOINING_SECONDS))
+                room = replace(room, members=replaced(room.members, known, waiting), active_at=now)
+                await tx.rooms.save(replace(room, due_at=due(room, self._rules)))
+                return room, (session, waiting)
             self._check_joinable(room, source)
             member = Member(player_id, source)
             wait: Wait | None = None
@@ -190,7 +202,7 @@ class RoomService:
                 joined = await self._changes.save(tx, joined)
             return joined, wait
 
-        room, wait = await write_locked(self._store, address, RoomId(room_id), unit)
+        room, wait = await self._locked(address, room_id, unit)
         if wait is None:
             return room
         session, member = wait
@@ -206,10 +218,13 @@ class RoomService:
                 raise NotFound(f"player '{joined.player_id}' was removed from the lobby while it joined")
             if member.present:
                 return room
-            members = tuple(replace(other, joining_until=None) if other is member else other for other in room.members)
+            if member.token != joined.token:
+                # Removed, and joining again with a token of which the relay has not said anything yet.
+                raise Unavailable("the player joins in another call too; try again shortly", JOINING_RETRY_SECONDS)
+            members = replaced(room.members, member, replace(member, joining_until=None))
             return await self._changes.save(tx, replace(room, members=members))
 
-        return await write_locked(self._store, room.lobby_address, room.room_id, unit)
+        return await self._locked(room.lobby_address, room.room_id, unit)
 
     async def leave(self, address: str, room_id: str, player_id: str) -> None:
         """Take a player out, and return once the relay has shut the player out.
@@ -226,7 +241,7 @@ class RoomService:
             now = self._clock.now()
             return await self._changes.remove(tx, replace(room, active_at=now), session, member, now)
 
-        changed = await write_locked(self._store, address, RoomId(room_id), unit)
+        changed = await self._locked(address, room_id, unit)
         await self._confirm([] if changed is None else [changed])
 
     async def start(self, address: str, room_id: str, source: str) -> Room:
@@ -244,6 +259,7 @@ class RoomService:
         async def unit(tx: LobbyTransaction, room: Room, session: RelaySession | None) -> Room:
             if room.is_started:
                 return room
+            self._check_host(room, source)
             # In the order of the players, the host first: tokens are told apart by place, since players may share an
             # address.
             request = RelayRequest(addresses=tuple(member.address for member in room.members), owned_by_first=True)
@@ -256,7 +272,23 @@ class RoomService:
             )
             return await self._changes.save(tx, started)
 
-        return await write_locked(self._store, address, RoomId(room_id), unit)
+        return await self._locked(address, room_id, unit)
+
+    async def _locked(
+        self,
+        address: str,
+        room_id: str,
+        unit: Callable[[LobbyTransaction, Room, RelaySession | None], Awaitable[Result]],
+    ) -> Result:
+        """`write_locked`, where the room is in step with its relay session."""
+
+        async def in_step_first(tx: LobbyTransaction, room: Room, session: RelaySession | None) -> Result:
+            stepped = in_step(room, session, self._clock.now())
+            if stepped is not room:
+                room = await self._changes.save(tx, stepped)
+            return await unit(tx, room, session if room.is_started else None)
+
+        return await write_locked(self._store, address, RoomId(room_id), in_step_first)
 
     async def _confirm(self, changed: Sequence[RelaySession]) -> None:
         for session in changed:

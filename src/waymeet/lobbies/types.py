@@ -110,6 +110,27 @@ class Room(Struct, frozen=True, kw_only=True):
         return next((member for member in self.members if member.player_id == player_id), None)
 
 
+class RoomOutline(Struct, frozen=True, kw_only=True):
+    """What is known of a room without reading its document, which may be spoilt: enough to end it."""
+
+    room_id: RoomId
+    lobby_id: LobbyId
+    relay_session: SessionId | None
+    created_at: Instant
+    active_at: Instant
+
+    @property
+    def is_started(self) -> bool:
+        return self.relay_session is not None
+
+
+class UnreadableRoom(Exception):
+    """The row of a room is there and makes no sense: a mistake of ours, or somebody else's hand in the database."""
+
+    def __init__(self, room_id: str, fault: object) -> None:
+        super().__init__(f"room {room_id} cannot be read: {fault}")
+
+
 class RoomBrief(Struct, frozen=True, kw_only=True):
     """A room in the list."""
 

@@ -5,6 +5,7 @@ still counts.
 """
 
 import asyncio
+import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing, asynccontextmanager
 
@@ -18,6 +19,8 @@ POLL_SECONDS = 10.0
 """The safety net behind the bell."""
 OUTAGE_SECONDS = 1.0
 RETRY_AFTER_SECONDS = 10.0
+
+_log = logging.getLogger(__name__)
 
 FindRoom = Callable[[str, str], Awaitable[Room]]
 """Finds a room by its lobby's address and its id; `NotFound` when it is not there."""
@@ -162,6 +165,9 @@ class RoomWatch:
             watched.tell()
         except Unavailable:
             return OUTAGE_SECONDS
+        except Exception:
+            # Nobody can read it now; that is not the end of it.
+            _log.exception("room %s could not be looked at", watched.room.room_id)
         else:
             if room.version > watched.room.version:
                 watched.room = room

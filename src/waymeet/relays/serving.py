@@ -149,8 +149,10 @@ class RelayServing:
 
             async def unit(tx: RelayTransaction, batch: list[SessionId] = batch) -> None:
                 now = self._clock.now()
+                confirmed = await tx.relays.confirmed(node)
                 for session in await tx.relays.lock_many(batch):
-                    if session.node_name == node and session.ready:
+                    # One that has not heard of the last change may speak of the host before.
+                    if session.node_name == node and session.ready and session.change <= confirmed:
                         for follower in self._followers:
                             await follower.relay_host_silent(tx, session, now)
 

@@ -12,8 +12,13 @@ from waymeet.store.statement import Statement
 HIGHEST_ADDRESSES = 10_000
 """Addresses without a lobby that stay an organisation's; the oldest beyond that are anybody's again."""
 
+# Claiming anew makes it the newest: what is about to be lived in must not be forgotten as the oldest.
 _CLAIM = Statement(
-    "INSERT INTO lobby_address (address, organisation_id, claimed_at) VALUES ($1, $2, $3) ON CONFLICT (address) DO NOTHING"
+    """
+    INSERT INTO lobby_address (address, organisation_id, claimed_at) VALUES ($1, $2, $3)
+    ON CONFLICT (address) DO UPDATE SET claimed_at = excluded.claimed_at
+        WHERE lobby_address.organisation_id = excluded.organisation_id
+    """
 )
 _CLAIMED_BY = Statement("SELECT organisation_id FROM lobby_address WHERE address = $1")
 _FORGET_OLDEST = Statement(
@@ -58,7 +63,7 @@ _MOVING = Statement(
 )
 _TAKE_PLACE = Statement(
     "UPDATE lobby SET room_count = room_count + 1"
-    f" WHERE address = $1 AND status IN ('Deploying', 'Released') AND room_count < $2 RETURNING {_COLUMNS}"
+    f" WHERE address = $1 AND status = 'Released' AND room_count < $2 RETURNING {_COLUMNS}"
 )
 _GIVE_PLACES = Statement(
     "UPDATE lobby SET room_count = CASE WHEN room_count < $2 THEN 0 ELSE room_count - $2 END WHERE lobby_id = $1"
@@ -68,15 +73,16 @@ _GIVE_PLACES = Statement(
 class LobbyRows:
     """`lobbies.ports.LobbyRows` on SQL."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, *, highest_addresses: int = HIGHEST_ADDRESSES) -> None:
         self._connection = connection
+        self._highest_addresses = highest_addresses
 
     async def claim_address(self, addresses: Sequence[str], organisation: OrganisationId, now: Instant) -> str | None:
-        for address in addresses:
-            await self._connection.execute(_CLAIM, address, organisation, now)
-            row = await self._connection.fetch_one(_CLAIMED_BY, address)
-            if row is not None and row[0] == organisation:
-                await self._connection.execute(_FORGET_OLDEST, organisation, HIGHEST_ADDRESSES)
+        owners = [await self._connection.fetch_one(_CLAIMED_BY, address) for address in addresses]
+        had = [address for address, owner in zip(addresses, owners, strict=True) if owner and owner[0] == organisation]
+        for address in had or addresses:
+            if await self._connection.execute(_CLAIM, address, organisation, now):
+                await self._connection.execute(_FORGET_OLDEST, organisation, self._highest_addresses)
                 return address
         return None
 

@@ -2,9 +2,17 @@
 
 from collections.abc import Collection, Sequence
 
-from msgspec import Struct
+from msgspec import DecodeError, Struct
 
-from waymeet.lobbies.types import Annotation, Assignment, Member, Room, RoomBrief
+from waymeet.lobbies.types import (
+    Annotation,
+    Assignment,
+    Member,
+    Room,
+    RoomBrief,
+    RoomOutline,
+    UnreadableRoom,
+)
 from waymeet.model.ids import LobbyId, OrganisationId, RoomId, SessionId
 from waymeet.model.instant import Instant
 from waymeet.store.documents import reader, to_text
@@ -37,6 +45,7 @@ _NAMES = (
     "due_at",
 )
 _COLUMNS = ", ".join(_NAMES)
+_OUTLINE = "room_id, lobby_id, relay_session_id, room.created_at, active_at"
 _INSERT = Statement(
     f"INSERT INTO room ({_COLUMNS}, player_count, creator)"
     f" VALUES ({', '.join(f'${n}' for n in range(1, len(_NAMES) + 3))})"
@@ -47,10 +56,10 @@ _FIND = Statement(
 )
 _LOCK_TEXT = f"SELECT {_COLUMNS} FROM room WHERE room_id = $1"
 _LOCK = Statement(f"{_LOCK_TEXT} FOR UPDATE", sqlite=_LOCK_TEXT)
-_LOCK_MANY = Statement(
-    f"SELECT {_COLUMNS} FROM room WHERE room_id IN (SELECT json_array_elements_text($1::json))"
+_LOCK_OUTLINES = Statement(
+    f"SELECT {_OUTLINE} FROM room WHERE room_id IN (SELECT json_array_elements_text($1::json))"
     " ORDER BY room_id FOR UPDATE",
-    sqlite=f"SELECT {_COLUMNS} FROM room WHERE room_id IN (SELECT value FROM json_each($1)) ORDER BY room_id",
+    sqlite=f"SELECT {_OUTLINE} FROM room WHERE room_id IN (SELECT value FROM json_each($1)) ORDER BY room_id",
 )
 _LOCK_OF_TEXT = f"SELECT {_COLUMNS} FROM room WHERE relay_session_id = $1"
 _LOCK_OF = Statement(f"{_LOCK_OF_TEXT} FOR UPDATE", sqlite=_LOCK_OF_TEXT)
@@ -70,8 +79,12 @@ _BRIEFS = Statement(
     " ORDER BY created_at DESC, room_id DESC LIMIT $2"
 )
 _COUNT_BY = Statement("SELECT COUNT(*) FROM room WHERE lobby_id = $1 AND creator = $2")
-_SOME_OF = Statement(f"SELECT {_COLUMNS} FROM room WHERE lobby_id = $1 ORDER BY room_id LIMIT $2")
-_DUE = Statement(f"SELECT {_COLUMNS} FROM room WHERE due_at <= $1 ORDER BY due_at LIMIT $2")
+_SOME_OF = Statement(f"SELECT {_OUTLINE} FROM room WHERE lobby_id = $1 AND room_id > $2 ORDER BY room_id LIMIT $3")
+_DUE = Statement(f"SELECT {_OUTLINE} FROM room WHERE due_at <= $1 ORDER BY due_at LIMIT $2")
+_ABANDONED = Statement(
+    f"SELECT {_OUTLINE} FROM room LEFT JOIN relay_session ON session_id = relay_session_id"
+    " WHERE relay_session_id IS NOT NULL AND (session_id IS NULL OR status NOT IN ('INITIALIZING', 'READY')) LIMIT $1"
+)
 _TOUCH = Statement(
     "UPDATE room SET active_at = $2 WHERE room_id IN (SELECT json_array_elements_text($1::json)) AND active_at < $2",
     sqlite="UPDATE room SET active_at = $2 WHERE room_id IN (SELECT value FROM json_each($1)) AND active_at < $2",
@@ -116,8 +129,8 @@ class RoomRows:
         row = await self._connection.fetch_one(_LOCK, room_id)
         return None if row is None else _room(row)
 
-    async def lock_many(self, room_ids: Collection[RoomId]) -> Sequence[Room]:
-        return [_room(row) for row in await self._connection.fetch(_LOCK_MANY, to_text(list(room_ids)))]
+    async def lock_outlines(self, room_ids: Collection[RoomId]) -> Sequence[RoomOutline]:
+        return [_outline(row) for row in await self._connection.fetch(_LOCK_OUTLINES, to_text(list(room_ids)))]
 
     async def lock_of(self, session_id: SessionId) -> Room | None:
         row = await self._connection.fetch_one(_LOCK_OF, session_id)
@@ -162,11 +175,14 @@ class RoomRows:
         assert row is not None, "an aggregate always has a row"
         return int(row[0])
 
-    async def some_of(self, lobby_id: LobbyId, limit: int) -> Sequence[Room]:
-        return [_room(row) for row in await self._connection.fetch(_SOME_OF, lobby_id, limit)]
+    async def some_of(self, lobby_id: LobbyId, after: RoomId, limit: int) -> Sequence[RoomOutline]:
+        return [_outline(row) for row in await self._connection.fetch(_SOME_OF, lobby_id, after, limit)]
 
-    async def due(self, now: Instant, limit: int) -> Sequence[Room]:
-        return [_room(row) for row in await self._connection.fetch(_DUE, now, limit)]
+    async def due(self, now: Instant, limit: int) -> Sequence[RoomOutline]:
+        return [_outline(row) for row in await self._connection.fetch(_DUE, now, limit)]
+
+    async def abandoned(self, limit: int) -> Sequence[RoomOutline]:
+        return [_outline(row) for row in await self._connection.fetch(_ABANDONED, limit)]
 
     async def touch(self, room_ids: Collection[RoomId], now: Instant) -> None:
         await self._connection.execute(_TOUCH, to_text(list(room_ids)), now)
@@ -193,7 +209,13 @@ def _room(row: Row) -> Room:
         active_at,
         due_at,
     ) = row
-    document = _document(text)
+    try:
+        document = _document(text)
+        known_tags = _tags(tags)
+    except DecodeError as error:
+        raise UnreadableRoom(room_id, error) from error
+    if not document.members:
+        raise UnreadableRoom(room_id, "nobody is in it")
     return Room(
         room_id=RoomId(room_id),
         lobby_id=LobbyId(lobby_id),
@@ -203,7 +225,7 @@ def _room(row: Row) -> Room:
         name=name,
         capacity=capacity,
         is_joinable=bool(is_joinable),
-        tags=_tags(tags),
+        tags=known_tags,
         annotations=document.annotations,
         members=document.members,
         host_migration=document.host_migration,
@@ -213,4 +235,15 @@ def _room(row: Row) -> Room:
         created_at=Instant(created_at),
         active_at=Instant(active_at),
         due_at=Instant(due_at),
+    )
+
+
+def _outline(row: Row) -> RoomOutline:
+    room_id, lobby_id, relay_session_id, created_at, active_at = row
+    return RoomOutline(
+        room_id=RoomId(room_id),
+        lobby_id=LobbyId(lobby_id),
+        relay_session=None if relay_session_id is None else SessionId(relay_session_id),
+        created_at=Instant(created_at),
+        active_at=Instant(active_at),
     )
