@@ -201,7 +201,7 @@ class Application:
             if reply.stream is not None:
                 # A stream may last for hours; what is measured is how long it took to begin.
                 self._count(scope, meter, reply, self._monotonic() - started)
-                await _send(reply, request_id, receive, send)
+                await _send(reply, request_id, receive, send, with_body=scope["method"] != "HEAD")
                 return
             await _send(reply, request_id, receive, send)
             self._count(scope, meter, reply, self._monotonic() - started)
@@ -279,16 +279,20 @@ def _failure(request_id: str, form: ErrorForm) -> Reply:
     return json_reply(500, form.build(500, message, {}), [])
 
 
-async def _send(reply: Reply, request_id: str, receive: AsgiReceive, send: AsgiSend) -> None:
+async def _send(reply: Reply, request_id: str, receive: AsgiReceive, send: AsgiSend, *, with_body: bool = True) -> None:
     headers = reply.headers
     headers.append((b"x-request-id", request_id.encode()))
     if reply.stream is not None:
         try:
             await send({"type": "http.response.start", "status": reply.status, "headers": headers})
         except BaseException:
-            await reply.stream.parts.aclose()
+            await reply.stream.close()
             raise
-        await send_stream(reply.stream, receive, send)
+        if with_body:
+            await send_stream(reply.stream, receive, send)
+        else:
+            await reply.stream.close()
+            await send({"type": "http.response.body", "body": b""})
         return
     if reply.status != 204:
         headers.append((b"content-length", b"%d" % len(reply.content)))

@@ -1,6 +1,7 @@
 """What a handler gets, and what it gives back."""
 
 from collections.abc import AsyncGenerator, Mapping
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Generic, TypeVar
@@ -74,10 +75,18 @@ class Document:
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """An answer that goes on: status 200, sent as it comes. `parts` is closed when it ends or the client has gone."""
+    """An answer that goes on: status 200, sent as it comes."""
 
     parts: AsyncGenerator[bytes, None]
+    """Closed when it ends or the client has gone."""
     media_type: str
+    resources: AsyncExitStack
+    """Closed after the parts, also when not a single one was asked for."""
+
+    async def close(self) -> None:
+        """Give back what it holds. Repeatable."""
+        async with self.resources:
+            await self.parts.aclose()
 
 
 NO_CONTENT = Answer(204)

@@ -22,7 +22,7 @@ async def send_stream(stream: Stream, receive: Receive, send: Send) -> None:
         for task in (gone, sending):
             task.cancel()
         await asyncio.gather(gone, sending, return_exceptions=True)
-        await stream.parts.aclose()
+        await stream.close()
 
 
 async def _send_parts(stream: Stream, send: Send) -> None:

@@ -7,7 +7,8 @@ from typing import Any
 
 from waymeet.http.endpoint import Endpoint
 from waymeet.http.lobby.door import LobbyDoor
-from waymeet.http.lobby.guarding import LobbyGuard
+from waymeet.http.lobby.events import HEARTBEAT_SECONDS
+from waymeet.http.lobby.guarding import GAME_KEY_HEADER, LobbyGuard
 from waymeet.http.lobby.rooms import RoomEndpoints
 from waymeet.lobbies.activity import RoomActivity
 from waymeet.lobbies.answering import HttpAnswering
@@ -50,6 +51,8 @@ class Lobbies:
         relays: RelayParts,
         clock: Clock,
         rng: random.Random,
+        *,
+        heartbeat_seconds: float = HEARTBEAT_SECONDS,
     ) -> None:
         chosen = settings.lobbies
         rules = lobby_rules(settings)
@@ -65,13 +68,22 @@ class Lobbies:
             game_key=chosen.game_key,
             monotonic=clock.monotonic,
         )
-        self._answering = HttpAnswering(settings.local_url if chosen.check == "local" else None)
+        self._answering = HttpAnswering(
+            settings.local_url if chosen.check == "local" else None,
+            {GAME_KEY_HEADER.decode(): chosen.game_key} if chosen.game_key else None,
+        )
         self.manager = LobbyService(store, clock, rng)
         self.watch = RoomWatch(
             rooms.find, store.bells, followers=chosen.streams, followers_per_source=chosen.streams_per_address
         )
         self.door = LobbyDoor(chosen.domain)
-        endpoints = RoomEndpoints(rooms, self.watch, guard, own_tokens_only=chosen.own_tokens_only)
+        endpoints = RoomEndpoints(
+            rooms,
+            self.watch,
+            guard,
+            own_tokens_only=chosen.own_tokens_only,
+            heartbeat_seconds=heartbeat_seconds,
+        )
         self.endpoints: list[Endpoint[Any, Any]] = endpoints.table()
         self.loops: Mapping[str, Callable[[], Awaitable[None]]] = {
             "lobbies": LobbyLoop(store, store.bells, self._answering, changes, clock, rules).run,

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import AsyncExitStack
 from enum import Enum
 
 from waymeet.http.lobby.pages import RoomPages
@@ -22,33 +21,32 @@ class _End(Enum):
 
 
 async def room_events(
-    versions: AsyncGenerator[Room | None, None], resources: AsyncExitStack, pages: RoomPages, viewer: str
+    versions: AsyncGenerator[Room | None, None],
+    pages: RoomPages,
+    viewer: str,
+    heartbeat_seconds: float = HEARTBEAT_SECONDS,
 ) -> AsyncGenerator[bytes, None]:
-    """Each version as an event `lobby` whose id is the version and whose data the full room; `closed` at the room's end.
-
-    Closes `resources` when it ends, however it ends.
-    """
-    async with resources:
-        yield _OPENING
-        following = asyncio.ensure_future(anext(versions, _End.END))
-        try:
-            while True:
-                done, _ = await asyncio.wait([following], timeout=HEARTBEAT_SECONDS)
-                if not done:
-                    yield _HEARTBEAT
-                    continue
-                room = following.result()
-                if room is _End.END:
-                    return
-                if room is None:
-                    yield _CLOSED
-                    return
-                following = asyncio.ensure_future(anext(versions, _End.END))
-                # JSON text as it is encoded here has no line breaks.
-                yield b"event: lobby\nid: %d\ndata: %b\n\n" % (room.version, pages.page(room, viewer))
-        finally:
-            following.cancel()
-            await asyncio.gather(following, return_exceptions=True)
+    """Each version as an event `lobby` whose id is the version and whose data the full room; `closed` at the room's end."""
+    yield _OPENING
+    following = asyncio.ensure_future(anext(versions, _End.END))
+    try:
+        while True:
+            done, _ = await asyncio.wait([following], timeout=heartbeat_seconds)
+            if not done:
+                yield _HEARTBEAT
+                continue
+            room = following.result()
+            if room is _End.END:
+                return
+            if room is None:
+                yield _CLOSED
+                return
+            following = asyncio.ensure_future(anext(versions, _End.END))
+            # JSON text as it is encoded here has no line breaks.
+            yield b"event: lobby\nid: %d\ndata: %b\n\n" % (room.version, pages.page(room, viewer))
+    finally:
+        following.cancel()
+        await asyncio.gather(following, return_exceptions=True)
 
 
 def last_event_id(header: bytes | None) -> int | None:

@@ -9,7 +9,7 @@ from msgspec import Meta, Struct
 
 from waymeet.http.call import Answer, Call, Document, Stream
 from waymeet.http.endpoint import Access, Endpoint
-from waymeet.http.lobby.events import last_event_id, room_events
+from waymeet.http.lobby.events import HEARTBEAT_SECONDS, last_event_id, room_events
 from waymeet.http.lobby.guarding import LobbyGuard
 from waymeet.http.lobby.pages import RoomPages
 from waymeet.http.lobby.wire import (
@@ -49,7 +49,16 @@ class RoomsQuery(Struct, frozen=True):
 class RoomEndpoints:
     """The eight calls of the original, and the event stream that Waymeet adds."""
 
-    def __init__(self, rooms: RoomService, watch: RoomWatch, guard: LobbyGuard, *, own_tokens_only: bool) -> None:
+    def __init__(
+        self,
+        rooms: RoomService,
+        watch: RoomWatch,
+        guard: LobbyGuard,
+        *,
+        own_tokens_only: bool,
+        heartbeat_seconds: float = HEARTBEAT_SECONDS,
+    ) -> None:
+        self._heartbeat_seconds = heartbeat_seconds
         self._rooms = rooms
         self._watch = watch
         self._guard = guard
@@ -95,7 +104,11 @@ class RoomEndpoints:
         seen = last_event_id(call.headers.get(b"last-event-id"))
         following = self._watch.follow(call.path["lobby"], call.path["lobby_id"], call.client_address, seen)
         versions = await resources.enter_async_context(following)
-        return Stream(room_events(versions, resources, self._pages, call.client_address), "text/event-stream")
+        return Stream(
+            room_events(versions, self._pages, call.client_address, self._heartbeat_seconds),
+            "text/event-stream",
+            resources,
+        )
 
     def _page(self, room: Room, call: Call[Any, Any]) -> Document:
         return Document(self._pages.page(room, call.client_address), "application/json")

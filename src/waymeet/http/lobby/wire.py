@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from waymeet.lobbies.types import (
     HIGHEST_ANNOTATIONS,
@@ -57,13 +57,14 @@ class CreateRoom(Struct, frozen=True):
 class UpdateRoom(Struct, frozen=True):
     capacity: Capacity | None = None
     is_joinable: bool | None = None
-    tags: Tags | None = None
+    tags: Tags | UnsetType | None = UNSET
+    """An empty list takes all away; without that, nobody could."""
 
     def update(self) -> RoomUpdate:
         return RoomUpdate(
             capacity=self.capacity,
             is_joinable=self.is_joinable,
-            tags=None if self.tags is None else tuple(self.tags),
+            tags=tuple(self.tags) if isinstance(self.tags, list) else None,
         )
 
 
