@@ -147,11 +147,21 @@ async def test_lost_bells_are_made_up_for_when_all_are_rung(world: LobbyWorld, w
     """As after a new connection to the database."""
     room = await world.room()
     bells = _Deaf()
-    silent = RoomWatch(world.rooms.find, bells, followers=10, followers_per_source=0)
-    async with silent.follow(LOBBY, room.room_id, HOST, None) as versions:
+    # Looking without a bell would take longer than a test may.
+    deaf = RoomWatch(world.rooms.find, bells, followers=10, followers_per_source=0, poll_seconds=1000)
+    async with deaf.follow(LOBBY, room.room_id, HOST, None) as versions:
         await anext(versions)
         changed = await change(world, room, "unheard")
         bells.listener(None)
+        assert await anext(versions) == changed
+
+
+async def test_without_any_bell_it_looks_now_and_then(world: LobbyWorld) -> None:
+    room = await world.room()
+    deaf = RoomWatch(world.rooms.find, _Deaf(), followers=10, followers_per_source=0, poll_seconds=0.01)
+    async with deaf.follow(LOBBY, room.room_id, HOST, None) as versions:
+        await anext(versions)
+        changed = await change(world, room, "unheard")
         assert await anext(versions) == changed
 
 

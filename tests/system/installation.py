@@ -30,6 +30,7 @@ NODE_TOKEN = "installation-node-token"
 _OWN_PORTS = 20
 """Of an installation's ports, so many are for its control planes; the others are its game servers'."""
 _GAME_PORTS = "<the game servers' ports>"
+_UNLIMITED_LOBBIES = "[lobbies]\ncreations_per_minute = 0\nrequests_per_second = 0\nrooms_per_address = 0\n"
 _UNLIMITED = "[limits]\n" + "".join(f"{name} = 0\n" for name in LimitSettings.__struct_fields__)
 
 
@@ -94,7 +95,8 @@ class Installation:
         limits = "" if "[limits]" in settings else _UNLIMITED
         # Whether a relay confirms in time is for the tests of just that, not for how busy the machine is.
         relays = "" if "[relays]" in settings else "[relays]\nconfirm_seconds = 60\n"
-        written = "\n".join([f'node_token = "{NODE_TOKEN}"', settings, limits, relays, *tables])
+        lobbies = "" if "[lobbies]" in settings else _UNLIMITED_LOBBIES
+        written = "\n".join([f'node_token = "{NODE_TOKEN}"', settings, limits, relays, lobbies, *tables])
         games = self._ports.ports[_OWN_PORTS:]
         self.config.write_text(written.replace(_GAME_PORTS, f"{games[0]}-{games[-1]}"))
 

@@ -44,7 +44,16 @@ class _Watched:
 class RoomWatch:
     """Who follows which room, in this process."""
 
-    def __init__(self, find: FindRoom, bells: Bells, *, followers: int, followers_per_source: int) -> None:
+    def __init__(
+        self,
+        find: FindRoom,
+        bells: Bells,
+        *,
+        followers: int,
+        followers_per_source: int,
+        poll_seconds: float = POLL_SECONDS,
+    ) -> None:
+        self._poll_seconds = poll_seconds
         self._find = find
         self._bells = bells
         self._followers = followers
@@ -172,4 +181,4 @@ class RoomWatch:
             if room.version > watched.room.version:
                 watched.room = room
                 watched.tell()
-        return POLL_SECONDS
+        return self._poll_seconds

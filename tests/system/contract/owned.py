@@ -30,6 +30,10 @@ class Owned:
         # Without a webhook, whose delivery would be seen in the list.
         relay = studio.relay()
         self.relay_session_id = relay["session_id"]
+        # Not deployed: only so can it be deleted.
+        self.lobby_name = f"owned-{self.app}"[:63]
+        api.post("/v1/lobbies", {"name": self.lobby_name})
+        self._room: Any = None
         self.values = {
             "app": self.app,
             "version": "1.0",
@@ -40,6 +44,7 @@ class Owned:
             "tag": MARK,
             "delivery_id": delivery["id"],
             "relay_session_id": self.relay_session_id,
+            "lobby_name": self.lobby_name,
             "user_token": relay["session_users"][0]["authorization_token"],
             "last_user_token": relay["session_users"][1]["authorization_token"],
             "security_number": environment["ARBITRIUM_CONTEXT_URL"].rpartition("/")[2],
@@ -54,7 +59,20 @@ class Owned:
         """What the names in a path's template stand for: a `session_id` is a relay session's where those are."""
         own = self.relay_session_id if template.startswith("/v1/relays/") else self.session_id
         names = re.findall(r"\{(\w+)\}", template)
+        if "lobby" in names:
+            players = {"lobby_id": self.room["lobby_id"], "lobby": self.lobby_address}
+            return {name: players[name] for name in names}
         return {name: own if name == "session_id" else self.values[name] for name in names if name in self.values}
+
+    @property
+    def room(self) -> Any:
+        """A room in a lobby of players."""
+        if self._room is None:
+            lobby = self.studio.lobby(f"players-{self.app}"[:63])
+            self.lobby_address = lobby["url"].rpartition("/")[2]
+            room = {"name": MARK, "capacity": 1000, "player": {"id": "host"}}
+            self._room = self.studio.api.post(f"/l/{self.lobby_address}/lobbies", room)
+        return self._room
 
     def look(self) -> Any:
         """All of it as its owner sees it, without what changes by itself."""
@@ -74,6 +92,7 @@ class Owned:
                     f"/v1/deployments/{self.request_id}/tags",
                     f"/v1/relays/sessions/{self.relay_session_id}",
                     "/v1/relays/sessions",
+                    f"/v1/lobbies/{self.lobby_name}",
                     "/v1/apps",
                     "/v1/sessions",
                     "/v1/deployments",

@@ -184,7 +184,29 @@ class Studio:
         answer = self.api.call("DELETE", f"/v1/relays/sessions/{session_id}")
         assert answer.status_code in (204, 503), answer.text
 
+    def lobby(self, name: str) -> Any:
+        """A lobby that is released; made when there is none of this name."""
+        if self.api.call("GET", f"/v1/lobbies/{name}").status_code == 404:
+            self.api.post("/v1/lobbies", {"name": name})
+        self.api.post("/v1/lobbies:deploy", {"name": name}, 202)
+        return self.wait_for_lobby(name, "Released")
+
+    def wait_for_lobby(self, name: str, status: str) -> Any:
+        def found() -> Any:
+            lobby = self.api.get(f"/v1/lobbies/{name}")
+            return lobby if lobby["status"] == status else None
+
+        return eventually(found)
+
+    def end_lobbies(self) -> None:
+        """Terminate what is deployed, with all that is in it."""
+        for lobby in self.api.get("/v1/lobbies"):
+            if lobby["url"]:
+                self.api.post("/v1/lobbies:terminate", {"name": lobby["name"]}, 202)
+                self.wait_for_lobby(lobby["name"], "Terminated")
+
     def stop_everything(self) -> None:
+        self.end_lobbies()
         for session in self.relays():
             self.end_relay(session["session_id"])
         if ids := [deployment["request_id"] for deployment in self.running()]:

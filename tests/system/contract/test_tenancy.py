@@ -49,6 +49,8 @@ OWNED: dict[Operation, Any] = {
     ("DELETE", "/v1/deployments/{request_id}/tags/{tag}"): None,
     ("GET", "/v1/deployment/{request_id}/container-logs"): None,
     ("GET", "/v1/metrics/deployment/{request_id}"): None,
+    ("GET", "/v1/lobbies/{lobby_name}"): None,
+    ("DELETE", "/v1/lobbies/{lobby_name}"): None,
     ("GET", "/v1/webhooks/deliveries/{delivery_id}"): None,
     ("POST", "/v1/webhooks/deliveries/{delivery_id}:replay"): {},
 }
@@ -79,6 +81,9 @@ BY_BODY = {
     ("POST", "/v1/deployments/bulk-stop"),
     ("POST", "/v1/relays/sessions:authorize-user"),
     ("POST", "/v1/relays/sessions:revoke-user"),
+    ("GET", "/v1/lobbies"),
+    ("POST", "/v1/lobbies:deploy"),
+    ("POST", "/v1/lobbies:terminate"),
     ("GET", "/v1/locations"),
     ("POST", "/v1/latencies"),
     ("GET", "/v1/latencies/{ip}"),
@@ -88,6 +93,7 @@ BY_BODY = {
 OWN_ONLY = {
     ("POST", "/v1/app"),
     ("POST", "/v1/relays/sessions"),
+    ("POST", "/v1/lobbies"),
     ("GET", "/v1/webhooks/secret"),
     ("POST", "/v1/webhooks/secret:rotate"),
     ("POST", "/v1/wizard/init-quick-start"),
@@ -99,6 +105,19 @@ OWN_ONLY = {
     ("GET", "/readyz"),
 }
 """Calls that name nothing that could be somebody else's."""
+
+PLAYERS = {
+    ("GET", "/l/{lobby}/lobbies"),
+    ("POST", "/l/{lobby}/lobbies"),
+    ("GET", "/l/{lobby}/lobbies/{lobby_id}"),
+    ("PATCH", "/l/{lobby}/lobbies/{lobby_id}"),
+    ("DELETE", "/l/{lobby}/lobbies/{lobby_id}"),
+    ("GET", "/l/{lobby}/lobbies/{lobby_id}/events"),
+    ("POST", "/l/{lobby}/lobbies:join"),
+    ("POST", "/l/{lobby}/lobbies:leave"),
+    ("POST", "/l/{lobby}/lobbies:start"),
+}
+"""Calls of players, who have no key: whoever knows a lobby's address may make them."""
 
 NOBODYS = {"ip"}
 """Names in paths that stand for nothing that an organisation has."""
@@ -114,13 +133,13 @@ def test_every_endpoint(studio: Studio) -> None:
     """Each is in one of the tables above: put a new one where it belongs."""
     document = studio.api.get("/openapi.json")
     documented = {(method.upper(), path) for path, methods in document["paths"].items() for method in methods}
-    tables: list[set[Operation]] = [set(OWNED), set(INSIDE), set(LISTS), BY_BODY, OWN_ONLY]
+    tables: list[set[Operation]] = [set(OWNED), set(INSIDE), set(LISTS), BY_BODY, OWN_ONLY, PLAYERS]
     covered = set().union(*tables)
     assert documented == covered
     assert len(covered) == sum(len(table) for table in tables)
     for method, path in documented:
         if set(re.findall(r"\{(\w+)\}", path)) - NOBODYS:
-            assert (method, path) in OWNED | INSIDE
+            assert (method, path) in {*OWNED, *INSIDE, *PLAYERS}
 
 
 @pytest.mark.parametrize("operation", [*OWNED, *INSIDE], ids=" ".join)
@@ -224,6 +243,25 @@ def test_what_players_reported_is_for_their_own_games_only(studio: Studio, stran
     (entry,) = studio.api.get("/v1/latencies/9.9.9.9")["latencies"]
     assert (entry["ms"], entry["origin"], entry["location"]["city"]) == (33.0, "reported", "Paris")
     assert stranger.api.get("/v1/latencies/9.9.9.9")["latencies"] == []
+
+
+def test_lobbies_of_others(owned: Owned, stranger: Studio) -> None:
+    before = owned.look()
+    assert stranger.api.get("/v1/lobbies") == []
+    named = {"name": owned.lobby_name}
+    for status, verb in ((400, "deploy"), (404, "terminate")):
+        refused = stranger.api.refused(status, "POST", f"/v1/lobbies:{verb}", named)
+        nothing = stranger.api.refused(status, "POST", f"/v1/lobbies:{verb}", {"name": "nobody"})
+        assert refused["message"].replace(owned.lobby_name, "nobody") == nothing["message"]
+    # The name is everybody's, the address under which players find it is not.
+    theirs = stranger.lobby(owned.lobby_name)
+    assert theirs["url"].startswith(f"{owned.studio.api.url}/l/{owned.lobby_name}-")
+    assert owned.look() == before
+    assert owned.studio.lobby(owned.lobby_name)["url"] == f"{owned.studio.api.url}/l/{owned.lobby_name}"
+    room = owned.room
+    address = theirs["url"].rpartition("/")[2]
+    stranger.api.refused(404, "GET", f"/l/{address}/lobbies/{room['lobby_id']}")
+    assert stranger.api.get(f"/l/{address}/lobbies") == {"count": 0, "data": []}
 
 
 def test_names_are_taken_within_an_organisation_only(owned: Owned, stranger: Studio) -> None:
