@@ -42,7 +42,6 @@ pub(crate) enum Job {
         draining: bool,
         answer: Sender<()>,
     },
-    Stop,
 }
 
 /// What a worker lends to its jobs.
@@ -120,8 +119,6 @@ impl Job {
                 let _ = answer.send(());
                 None
             }
-            // The worker looks for this one itself.
-            Job::Stop => None,
         }
     }
 }

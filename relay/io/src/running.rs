@@ -2,7 +2,9 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{channel, Receiver, RecvTimeoutError, Sender};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -12,7 +14,7 @@ use relay_core::{Change, Port, Refusal, Replacement, SessionStatistics, SessionT
 use crate::counters::IoCounters;
 use crate::job::Job;
 use crate::settings::{Settings, StartError};
-use crate::sockets::{self, worker_of, SocketFacts};
+use crate::sockets::{self, worker_of, SocketFacts, WorkerSockets};
 use crate::worker::{Place, Worker, WAKE};
 
 /// A relay at work. May be used from several threads at once. Stops when it is dropped.
@@ -22,13 +24,15 @@ use crate::worker::{Place, Worker, WAKE};
 pub struct RunningRelay {
     workers: Vec<Hold>,
     facts: Vec<SocketFacts>,
+    /// Workers end at once when this is set, whatever they were asked to do before.
+    stopping: Arc<AtomicBool>,
 }
 
 /// One worker, from outside.
 struct Hold {
     jobs: Sender<Job>,
     waker: Waker,
-    thread: Option<JoinHandle<()>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
 }
 
 /// What happened altogether.
@@ -54,7 +58,7 @@ pub struct Refused {
 pub enum ControlError {
     /// Patience ran out.
     TimedOut,
-    /// A worker has ended: the relay was stopped, or a thread died.
+    /// The relay was stopped.
     Ended,
 }
 
@@ -70,22 +74,35 @@ impl fmt::Display for ControlError {
 impl std::error::Error for ControlError {}
 
 impl RunningRelay {
-    /// Binds and starts. When this returns, the ports are open, and every peer is told Checking until the first `replace`.
+    /// Takes the sockets over, those of one worker each, and starts; they are closed where that fails. When this returns, every peer is
+    /// told Checking until the first `replace`.
     ///
-    /// `secret` is a random number that nobody outside may know.
-    pub fn start(settings: &Settings, secret: u64) -> Result<RunningRelay, StartError> {
-        let (pairs, facts) = sockets::open(settings)?;
+    /// Several workers share all addresses (Linux only). Each has its sockets bound in the same order, and workers must be handed over in
+    /// the order in which theirs were bound: that is how the kernel counts when it gives each its sessions. `secret` is a random number
+    /// that nobody outside may know.
+    pub fn start(sockets: Vec<WorkerSockets>, settings: &Settings, secret: u64) -> Result<RunningRelay, StartError> {
+        let adopted = sockets::adopt(sockets, settings)?;
+        let stopping = Arc::new(AtomicBool::new(false));
         let mut relay = RunningRelay {
             workers: Vec::new(),
-            facts,
+            stopping: stopping.clone(),
+            facts: adopted.iter().flatten().map(|endpoint| endpoint.facts).collect(),
         };
-        let workers = pairs.len();
-        for (number, pair) in pairs.into_iter().enumerate() {
+        let workers = adopted.len();
+        for (number, endpoints) in adopted.into_iter().enumerate() {
             let poll = Poll::new()?;
             let waker = Waker::new(poll.registry(), WAKE)?;
             let (jobs, received_jobs) = channel();
             let place = Place { number, workers };
-            let worker = Worker::new(settings, secret, place, pair, poll, received_jobs)?;
+            let worker = Worker::new(
+                settings,
+                secret,
+                place,
+                endpoints,
+                poll,
+                received_jobs,
+                stopping.clone(),
+            )?;
             let settings = settings.clone();
             let thread = thread::Builder::new()
                 .name(format!("relay-{number}"))
@@ -93,13 +110,13 @@ impl RunningRelay {
             relay.workers.push(Hold {
                 jobs,
                 waker,
-                thread: Some(thread),
+                thread: Mutex::new(Some(thread)),
             });
         }
         Ok(relay)
     }
 
-    /// Where hosts and clients find it.
+    /// Where hosts and clients find it; the first address of those that a port has.
     pub fn address(&self, port: Port) -> SocketAddr {
         self.facts
             .iter()
@@ -111,13 +128,6 @@ impl RunningRelay {
     /// What became of each socket, notably of the buffers that were asked for.
     pub fn sockets(&self) -> &[SocketFacts] {
         &self.facts
-    }
-
-    /// Whether all workers are at work. None ends by itself unless there is a mistake in it.
-    pub fn is_running(&self) -> bool {
-        self.workers
-            .iter()
-            .all(|worker| worker.thread.as_ref().is_some_and(|thread| !thread.is_finished()))
     }
 
     /// Makes changes, in their order. When this returns, datagrams are judged by them. Returns those that were refused.
@@ -182,15 +192,17 @@ impl RunningRelay {
         each(answers, patience, |()| {})
     }
 
-    /// Ends all workers and closes the ports. Repeating it does nothing.
-    pub fn stop(&mut self) {
+    /// Ends all workers and closes the ports; whoever waits for an answer is told that the relay has ended. When this returns, all of
+    /// it is done. Repeating it does nothing.
+    pub fn stop(&self) {
+        self.stopping.store(true, Ordering::Release);
         for worker in &self.workers {
-            // A worker that has ended needs no telling.
-            let _ = worker.jobs.send(Job::Stop);
+            // Where a worker has ended, there is nobody to wake.
             let _ = worker.waker.wake();
         }
-        for worker in &mut self.workers {
-            if let Some(thread) = worker.thread.take() {
+        for worker in &self.workers {
+            let mut thread = worker.thread.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(thread) = thread.take() {
                 let _ = thread.join();
             }
         }

@@ -1,7 +1,10 @@
 //! The thread that moves datagrams. It shares nothing with other threads but a channel of jobs.
 
 use std::io;
-use std::sync::mpsc::{Receiver, TryRecvError};
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::Receiver;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use mio::{Events, Interest, Poll, Token};
@@ -12,10 +15,10 @@ use crate::counters::{IoCounters, SendReport};
 use crate::job::{Job, Workplace};
 use crate::settings::Settings;
 use crate::single;
-use crate::sockets::{worker_of, Pair};
+use crate::sockets::{worker_of, Endpoint};
 use crate::transport::Transport;
 
-pub(crate) const WAKE: Token = Token(2);
+pub(crate) const WAKE: Token = Token(usize::MAX);
 /// Departures that are collected before they are sent, so that the memory for them is bounded whatever arrives at once.
 const DEPARTURES: usize = 1024;
 /// How long to sleep when nothing happens. Sockets are looked at after that even if nothing was said about them.
@@ -28,25 +31,44 @@ pub(crate) struct Place {
     pub(crate) workers: usize,
 }
 
+/// The number of the socket through which a peer on a port is reached.
+struct Routes([[usize; 2]; 2]);
+
+impl Routes {
+    fn to(endpoints: &[Endpoint]) -> Routes {
+        let mut routes = [[0; 2]; 2];
+        for port in Port::ALL {
+            for is_ipv6 in [false, true] {
+                // Peers of a family that a port has no socket of do not exist: none was ever heard.
+                routes[port as usize][usize::from(is_ipv6)] = endpoints
+                    .iter()
+                    .position(|endpoint| endpoint.facts.port == port && endpoint.facts.address.is_ipv6() == is_ipv6)
+                    .unwrap_or(0);
+            }
+        }
+        Routes(routes)
+    }
+
+    fn toward(&self, port: Port, peer: SocketAddr) -> usize {
+        self.0[port as usize][usize::from(peer.is_ipv6())]
+    }
+}
+
 pub(crate) struct Worker {
     relay: Relay,
-    sockets: Pair,
+    endpoints: Vec<Endpoint>,
+    routes: Routes,
     poll: Poll,
     jobs: Receiver<Job>,
+    stopping: Arc<AtomicBool>,
     place: Place,
     started: Instant,
     spin: Duration,
     current: Option<Job>,
     counters: IoCounters,
     /// The last report of what each socket had lost.
-    overflows: [u32; 2],
+    overflows: Vec<u32>,
     pushes: Vec<Push>,
-}
-
-enum Attended {
-    Nothing,
-    Something,
-    Stop,
 }
 
 impl Worker {
@@ -54,45 +76,44 @@ impl Worker {
         settings: &Settings,
         secret: u64,
         place: Place,
-        mut sockets: Pair,
+        mut endpoints: Vec<Endpoint>,
         poll: Poll,
         jobs: Receiver<Job>,
+        stopping: Arc<AtomicBool>,
     ) -> io::Result<Worker> {
-        for port in Port::ALL {
+        for (number, endpoint) in endpoints.iter_mut().enumerate() {
             poll.registry()
-                .register(sockets.get_mut(port), Token(port as usize), Interest::READABLE)?;
+                .register(&mut endpoint.socket, Token(number), Interest::READABLE)?;
         }
         Ok(Worker {
             relay: Relay::new(settings.relay.clone(), secret),
-            sockets,
+            routes: Routes::to(&endpoints),
+            overflows: vec![0; endpoints.len()],
+            endpoints,
             poll,
             jobs,
+            stopping,
             place,
             started: Instant::now(),
             spin: settings.spin,
             current: None,
             counters: IoCounters::default(),
-            overflows: [0; 2],
             pushes: Vec::new(),
         })
     }
 
-    /// Works until it is told to stop, or until nobody is left to tell it.
+    /// Works until it is told to stop.
     pub(crate) fn run(mut self, settings: &Settings) {
         let (mut transport, mut inbox) = Transport::new(settings);
-        let mut outboxes = [Vec::with_capacity(DEPARTURES), Vec::with_capacity(DEPARTURES)];
+        let mut outboxes: Vec<_> = self.endpoints.iter().map(|_| Vec::with_capacity(DEPARTURES)).collect();
         let mut events = Events::with_capacity(8);
         // The poll speaks of a socket once, when something arrives; from then on it is ours to remember that there is more.
-        let mut readable = [true; 2];
-        loop {
-            let attended = match self.attend_to_jobs() {
-                Attended::Stop => return,
-                Attended::Something => true,
-                Attended::Nothing => false,
-            };
-            for port in Port::ALL {
-                if readable[port as usize] {
-                    readable[port as usize] = self.pump(port, &mut transport, &mut inbox, &mut outboxes);
+        let mut readable = vec![true; self.endpoints.len()];
+        while !self.stopping.load(Ordering::Acquire) {
+            let attended = self.attend_to_jobs();
+            for (number, readable) in readable.iter_mut().enumerate() {
+                if *readable {
+                    *readable = self.pump(number, &mut transport, &mut inbox, &mut outboxes);
                 }
             }
             // After one job there may be another, which was announced together with it.
@@ -105,15 +126,11 @@ impl Worker {
         Moment::after(self.started.elapsed())
     }
 
-    /// Does a part of what the control side wants.
-    fn attend_to_jobs(&mut self) -> Attended {
-        if self.current.is_none() {
-            self.current = match self.jobs.try_recv() {
-                Ok(Job::Stop) | Err(TryRecvError::Disconnected) => return Attended::Stop,
-                Ok(job) => Some(job),
-                Err(TryRecvError::Empty) => return Attended::Nothing,
-            };
-        }
+    /// Does a part of what the control side wants; returns whether there was anything.
+    fn attend_to_jobs(&mut self) -> bool {
+        let Some(job) = self.current.take().or_else(|| self.jobs.try_recv().ok()) else {
+            return false;
+        };
         let now = self.now();
         let mut workplace = Workplace {
             relay: &mut self.relay,
@@ -121,30 +138,31 @@ impl Worker {
             pushes: &mut self.pushes,
             now,
         };
-        self.current = self.current.take().and_then(|job| job.work(&mut workplace));
+        self.current = job.work(&mut workplace);
         self.send_pushes();
-        Attended::Something
+        true
     }
 
     fn send_pushes(&mut self) {
         let mut report = SendReport::default();
         for push in self.pushes.drain(..) {
-            if let Err(error) = self.sockets.get(push.via).send_to(&push.state.frame(), push.to) {
+            let endpoint = &self.endpoints[self.routes.toward(push.via, push.to)];
+            if let Err(error) = endpoint.socket.send_to(&push.state.frame(), push.to) {
                 single::count(&error, &mut report);
             }
         }
         self.count_sent(report);
     }
 
-    /// Moves one batch from a port; returns whether there may be more.
+    /// Moves one batch from a socket; returns whether there may be more.
     fn pump(
         &mut self,
-        port: Port,
+        number: usize,
         transport: &mut Transport,
         inbox: &mut Inbox,
-        outboxes: &mut [Vec<Departure>; 2],
+        outboxes: &mut [Vec<Departure>],
     ) -> bool {
-        let received = match transport.receive(self.sockets.get(port), inbox) {
+        let received = match transport.receive(&self.endpoints[number].socket, inbox) {
             Ok(received) => received,
             Err(_) => {
                 self.counters.receive_errors += 1;
@@ -152,7 +170,7 @@ impl Worker {
             }
         };
         if let Some(overflows) = received.overflows {
-            let before = std::mem::replace(&mut self.overflows[port as usize], overflows);
+            let before = std::mem::replace(&mut self.overflows[number], overflows);
             self.counters.receive_overflows += u64::from(overflows.wrapping_sub(before));
         }
         if !inbox.arrivals.is_empty() {
@@ -160,28 +178,29 @@ impl Worker {
             let now = self.now();
             for at in 0..inbox.arrivals.len() {
                 let arrival = inbox.arrivals[at];
-                self.judge(port, &arrival, now, transport, &mut inbox.buffer, outboxes);
+                self.judge(number, &arrival, now, transport, &mut inbox.buffer, outboxes);
             }
             self.send_all(transport, &inbox.buffer, outboxes);
         }
         !received.drained
     }
 
-    /// Asks the core about each datagram of an arrival.
+    /// Asks the core about each datagram of an arrival at this socket.
     fn judge(
         &mut self,
-        port: Port,
+        number: usize,
         arrival: &Arrival,
         now: Moment,
         transport: &mut Transport,
         buffer: &mut [u8],
-        outboxes: &mut [Vec<Departure>; 2],
+        outboxes: &mut [Vec<Departure>],
     ) {
         if arrival.truncated {
             self.relay.count_drops(DropReason::TooLong, 1);
             return;
         }
         self.counters.bundles_received += u64::from(arrival.segment < arrival.length);
+        let port = self.endpoints[number].facts.port;
         let mut start = arrival.start;
         let end = arrival.start + arrival.length;
         // Once at least: an empty datagram is one too.
@@ -193,7 +212,7 @@ impl Worker {
             } else {
                 match self.relay.receive(port, arrival.from, datagram, now) {
                     Verdict::Forward { to, via, start: first } => {
-                        outboxes[via as usize].push(Departure {
+                        outboxes[self.routes.toward(via, to)].push(Departure {
                             to,
                             start: start + first,
                             length: length - first,
@@ -202,7 +221,7 @@ impl Worker {
                     Verdict::Answer(state) | Verdict::Refuse { state, .. } => {
                         let frame = state.frame();
                         datagram[..frame.len()].copy_from_slice(&frame);
-                        outboxes[port as usize].push(Departure {
+                        outboxes[number].push(Departure {
                             to: arrival.from,
                             start,
                             length: frame.len(),
@@ -228,11 +247,10 @@ impl Worker {
                 .is_some_and(|session| worker_of(session, self.place.workers) != self.place.number)
     }
 
-    fn send_all(&mut self, transport: &mut Transport, buffer: &[u8], outboxes: &mut [Vec<Departure>; 2]) {
+    fn send_all(&mut self, transport: &mut Transport, buffer: &[u8], outboxes: &mut [Vec<Departure>]) {
         let mut report = SendReport::default();
-        for port in Port::ALL {
-            let outbox = &mut outboxes[port as usize];
-            transport.send(self.sockets.get(port), buffer, outbox, &mut report);
+        for (endpoint, outbox) in self.endpoints.iter().zip(outboxes) {
+            transport.send(&endpoint.socket, buffer, outbox, &mut report);
             outbox.clear();
         }
         self.count_sent(report);
@@ -245,7 +263,7 @@ impl Worker {
     }
 
     /// Finds out which sockets have something, sleeping until one has or a job comes, unless there is work left.
-    fn wait(&mut self, busy: bool, events: &mut Events, readable: &mut [bool; 2]) {
+    fn wait(&mut self, busy: bool, events: &mut Events, readable: &mut [bool]) {
         if busy {
             self.look(Duration::ZERO, events, readable);
             return;
@@ -258,12 +276,12 @@ impl Worker {
             }
         }
         if !found && !self.look(NAP, events, readable) {
-            *readable = [true; 2];
+            readable.fill(true);
         }
     }
 
     /// Returns whether there was anything, which includes being woken.
-    fn look(&mut self, timeout: Duration, events: &mut Events, readable: &mut [bool; 2]) -> bool {
+    fn look(&mut self, timeout: Duration, events: &mut Events, readable: &mut [bool]) -> bool {
         // Interrupted by a signal: as if something had happened.
         if self.poll.poll(events, Some(timeout)).is_err() {
             return true;

@@ -6,9 +6,9 @@ use std::os::fd::AsRawFd;
 
 use libc::{c_int, c_void, sock_filter, sock_fprog, socklen_t};
 
-/// Lets the kernel hand over runs of equal datagrams of one sender as one. Fails on kernels before 5.0.
-pub(crate) fn bundle_arrivals(socket: &impl AsRawFd) -> io::Result<()> {
-    set(socket, libc::SOL_UDP, libc::UDP_GRO, &1_i32)
+/// Lets the kernel hand over runs of equal datagrams of one sender as one, or each by itself. Fails on kernels before 5.0.
+pub(crate) fn bundle_arrivals(socket: &impl AsRawFd, bundling: bool) -> io::Result<()> {
+    set(socket, libc::SOL_UDP, libc::UDP_GRO, &i32::from(bundling))
 }
 
 /// Lets the kernel say with each datagram how many it had to throw away.
