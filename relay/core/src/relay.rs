@@ -1,7 +1,6 @@
 //! The way of a datagram through the relay.
 
-use std::net::SocketAddr;
-
+use crate::address::PeerAddress;
 use crate::departed::Departed;
 use crate::frame::{Header, Kind, Port};
 use crate::hash::KeyedHash;
@@ -35,7 +34,7 @@ pub struct Relay {
 #[derive(Clone, Copy)]
 pub(crate) struct Arrival {
     pub(crate) port: Port,
-    pub(crate) from: SocketAddr,
+    pub(crate) from: PeerAddress,
     pub(crate) header: Header,
     pub(crate) now: Moment,
 }
@@ -66,9 +65,9 @@ impl Relay {
     }
 
     /// Says what to do about a datagram that arrived at `port`. Its bytes are rewritten in place if they are to be forwarded.
-    pub fn receive(&mut self, port: Port, from: SocketAddr, datagram: &mut [u8], now: Moment) -> Verdict {
+    pub fn receive(&mut self, port: Port, from: impl Into<PeerAddress>, datagram: &mut [u8], now: Moment) -> Verdict {
         self.totals.received.add(datagram.len());
-        let judgement = self.judge(port, from, datagram, now);
+        let judgement = self.judge(port, from.into(), datagram, now);
         self.count(&judgement, datagram.len());
         judgement.verdict
     }
@@ -129,7 +128,7 @@ impl Relay {
         next
     }
 
-    fn judge(&mut self, port: Port, from: SocketAddr, datagram: &mut [u8], now: Moment) -> Judgement {
+    fn judge(&mut self, port: Port, from: PeerAddress, datagram: &mut [u8], now: Moment) -> Judgement {
         let header = match Header::read(datagram) {
             Ok(header) => header,
             Err(reason) => {
@@ -139,7 +138,7 @@ impl Relay {
                 }
             }
         };
-        if from.port() == 0 {
+        if from.socket.port() == 0 {
             return Judgement {
                 verdict: Verdict::Drop(DropReason::UnanswerableSource),
                 session: None,

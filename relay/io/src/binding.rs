@@ -6,13 +6,15 @@ use std::net::{IpAddr, SocketAddr, UdpSocket};
 use relay_core::Port;
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
+use crate::platform;
 use crate::settings::StartError;
 use crate::sockets::{check_workers, WorkerSockets};
 
 /// Where a relay is to be found.
 #[derive(Clone, Copy, Debug)]
 pub struct Listen {
-    /// What to bind. `::` takes IPv4 and IPv6.
+    /// What to bind. `::` takes IPv4 and IPv6. Bound to all of its addresses, a relay answers from the one that was asked on Linux only;
+    /// elsewhere name the one that players are told.
     pub address: IpAddr,
     /// The port for hosts; 0: any free one.
     pub server_port: u16,
@@ -67,9 +69,9 @@ fn bind_one(address: SocketAddr, shared: bool) -> io::Result<UdpSocket> {
     if address.is_ipv6() {
         socket.set_only_v6(false)?;
     }
-    #[cfg(target_os = "linux")]
-    socket.set_reuse_port(shared)?;
-    let _ = shared;
+    if shared {
+        platform::share_port(&socket)?;
+    }
     socket.bind(&SockAddr::from(address))?;
     Ok(socket.into())
 }

@@ -5,20 +5,26 @@
 //! happened, and each worker attends to that between two batches of datagrams.
 //!
 //! On Linux, batches of datagrams pass in one system call, and runs of equal datagrams in one packet (UDP GRO and GSO) where the
-//! kernel plays along. Elsewhere, and where `Settings::batching` is off, the same worker moves them one by one.
+//! kernel plays along. Elsewhere the same worker moves them one by one; the feature `portable` has it do so on Linux, for tests.
 
 mod batch;
 mod binding;
 mod counters;
 mod job;
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", not(feature = "portable")))]
 mod linux;
+mod outboxes;
+#[cfg(not(all(target_os = "linux", not(feature = "portable"))))]
+mod portable;
 mod running;
 mod settings;
-mod single;
 mod sockets;
-mod transport;
 mod worker;
+
+#[cfg(all(target_os = "linux", not(feature = "portable")))]
+use linux as platform;
+#[cfg(not(all(target_os = "linux", not(feature = "portable"))))]
+use portable as platform;
 
 pub use binding::{bind, Listen};
 pub use counters::IoCounters;

@@ -15,7 +15,7 @@ use crate::counters::IoCounters;
 use crate::job::Job;
 use crate::settings::{Settings, StartError};
 use crate::sockets::{self, worker_of, SocketFacts, WorkerSockets};
-use crate::worker::{Place, Worker, WAKE};
+use crate::worker::{Assignment, Place, Worker, WAKE};
 
 /// A relay at work. May be used from several threads at once. Stops when it is dropped.
 ///
@@ -93,20 +93,18 @@ impl RunningRelay {
             let poll = Poll::new()?;
             let waker = Waker::new(poll.registry(), WAKE)?;
             let (jobs, received_jobs) = channel();
-            let place = Place { number, workers };
-            let worker = Worker::new(
-                settings,
+            let mut assignment = Assignment {
+                settings: settings.clone(),
                 secret,
-                place,
+                place: Place { number, workers },
                 endpoints,
-                poll,
-                received_jobs,
-                stopping.clone(),
-            )?;
-            let settings = settings.clone();
+                jobs: received_jobs,
+                stopping: stopping.clone(),
+            };
+            assignment.register(&poll)?;
             let thread = thread::Builder::new()
                 .name(format!("relay-{number}"))
-                .spawn(move || worker.run(&settings))?;
+                .spawn(move || Worker::new(assignment, poll).run())?;
             relay.workers.push(Hold {
                 jobs,
                 waker,

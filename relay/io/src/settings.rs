@@ -12,7 +12,7 @@ pub struct Settings {
     pub receive_buffer: usize,
     /// Bytes to ask for as each socket's send buffer.
     pub send_buffer: usize,
-    /// Many datagrams in one system call, where the platform can.
+    /// Many datagrams in one system call, where the system can.
     pub batching: bool,
     /// Runs of equal datagrams in one packet, where the kernel can. Needs `batching`.
     pub bundling: bool,

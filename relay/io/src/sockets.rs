@@ -6,6 +6,7 @@ use std::net::{SocketAddr, UdpSocket};
 use relay_core::Port;
 use socket2::{Socket, Type};
 
+use crate::platform;
 use crate::settings::{Settings, StartError};
 
 /// The bound sockets of one worker.
@@ -38,6 +39,8 @@ pub struct SocketFacts {
 pub(crate) struct Endpoint {
     pub(crate) facts: SocketFacts,
     pub(crate) socket: mio::net::UdpSocket,
+    /// The last report of what it had lost.
+    pub(crate) overflows: u32,
 }
 
 /// Makes the sockets what the relay needs, be they new or in use.
@@ -53,10 +56,9 @@ pub(crate) fn adopt(workers: Vec<WorkerSockets>, settings: &Settings) -> Result<
         }
         adopted.push(sockets);
     }
-    #[cfg(target_os = "linux")]
     if shared {
         for endpoint in &adopted[0] {
-            crate::linux::steer_by_session(&endpoint.socket, adopted.len() as u32)?;
+            platform::steer_by_session(&endpoint.socket, adopted.len())?;
         }
     }
     Ok(adopted)
@@ -68,7 +70,7 @@ pub(crate) fn worker_of(session: u32, workers: usize) -> usize {
 }
 
 pub(crate) fn check_workers(workers: usize) -> Result<(), StartError> {
-    if workers == 0 || (workers > 1 && !cfg!(target_os = "linux")) {
+    if workers == 0 || (workers > 1 && !platform::SHARES_PORTS) {
         return Err(StartError::Workers(workers));
     }
     Ok(())
@@ -83,17 +85,16 @@ fn take_over(sockets: WorkerSockets, settings: &Settings, shared: bool) -> Resul
         if socket.r#type()? != Type::DGRAM {
             return Err(StartError::Sockets("one is not for datagrams"));
         }
-        #[cfg(target_os = "linux")]
-        if shared && !socket.reuse_port()? {
+        if shared && !platform::is_shared(&socket)? {
             return Err(StartError::Sockets(
                 "several workers share a port, and SO_REUSEPORT is not set",
             ));
         }
-        let _ = shared;
         tune(settings, &socket)?;
         endpoints.push(Endpoint {
             facts: describe(port, &socket)?,
             socket: mio::net::UdpSocket::from_std(socket.into()),
+            overflows: 0,
         });
     }
     Ok(endpoints)
@@ -139,21 +140,14 @@ fn check_alike(first: &[Endpoint], other: &[Endpoint]) -> Result<(), StartError>
 
 fn tune(settings: &Settings, socket: &Socket) -> io::Result<()> {
     enlarge(settings, socket);
-    #[cfg(target_os = "linux")]
-    {
-        // Both are good to have and missing on old kernels, where everything works without them.
-        let _ = crate::linux::report_overflows(socket);
-        let _ = crate::linux::bundle_arrivals(socket, settings.batching && settings.bundling);
-    }
+    let address = address_of(socket)?;
+    let every_address = address.ip().to_canonical().is_unspecified();
+    platform::tune(socket, settings, address.is_ipv6(), every_address)?;
     socket.set_nonblocking(true)
 }
 
 /// As large as the system lets us; what came of it is read back.
 fn enlarge(settings: &Settings, socket: &Socket) {
-    #[cfg(target_os = "linux")]
-    if crate::linux::force_buffers(socket, settings.receive_buffer, settings.send_buffer).is_ok() {
-        return;
-    }
     // Some systems refuse a size that they could only give in part.
     for (size, set) in [
         (
@@ -170,14 +164,15 @@ fn enlarge(settings: &Settings, socket: &Socket) {
 }
 
 fn describe(port: Port, socket: &Socket) -> io::Result<SocketFacts> {
-    let address = socket
-        .local_addr()?
-        .as_socket()
-        .ok_or(io::ErrorKind::AddrNotAvailable)?;
     Ok(SocketFacts {
         port,
-        address,
+        address: address_of(socket)?,
         receive_buffer: socket.recv_buffer_size()?,
         send_buffer: socket.send_buffer_size()?,
     })
+}
+
+fn address_of(socket: &Socket) -> io::Result<SocketAddr> {
+    let address = socket.local_addr()?.as_socket();
+    address.ok_or_else(|| io::ErrorKind::AddrNotAvailable.into())
 }

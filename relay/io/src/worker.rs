@@ -1,26 +1,23 @@
 //! The thread that moves datagrams. It shares nothing with other threads but a channel of jobs.
 
 use std::io;
-use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Receiver;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use mio::{Events, Interest, Poll, Token};
-use relay_core::{session_number, DropReason, Moment, Port, Push, Relay, Verdict};
+use relay_core::{session_number, DropReason, Moment, Push, Relay, Verdict};
 
 use crate::batch::{Arrival, Departure, Inbox};
 use crate::counters::{IoCounters, SendReport};
 use crate::job::{Job, Workplace};
+use crate::outboxes::Outboxes;
+use crate::platform::Transport;
 use crate::settings::Settings;
-use crate::single;
 use crate::sockets::{worker_of, Endpoint};
-use crate::transport::Transport;
 
 pub(crate) const WAKE: Token = Token(usize::MAX);
-/// Departures that are collected before they are sent, so that the memory for them is bounded whatever arrives at once.
-const DEPARTURES: usize = 1024;
 /// How long to sleep when nothing happens. Sockets are looked at after that even if nothing was said about them.
 const NAP: Duration = Duration::from_secs(1);
 
@@ -31,33 +28,24 @@ pub(crate) struct Place {
     pub(crate) workers: usize,
 }
 
-/// The number of the socket through which a peer on a port is reached.
-struct Routes([[usize; 2]; 2]);
-
-impl Routes {
-    fn to(endpoints: &[Endpoint]) -> Routes {
-        let mut routes = [[0; 2]; 2];
-        for port in Port::ALL {
-            for is_ipv6 in [false, true] {
-                // Peers of a family that a port has no socket of do not exist: none was ever heard.
-                routes[port as usize][usize::from(is_ipv6)] = endpoints
-                    .iter()
-                    .position(|endpoint| endpoint.facts.port == port && endpoint.facts.address.is_ipv6() == is_ipv6)
-                    .unwrap_or(0);
-            }
-        }
-        Routes(routes)
-    }
-
-    fn toward(&self, port: Port, peer: SocketAddr) -> usize {
-        self.0[port as usize][usize::from(peer.is_ipv6())]
-    }
+/// Everything that a worker is given, from another thread.
+pub(crate) struct Assignment {
+    pub(crate) settings: Settings,
+    /// A random number that nobody outside may know.
+    pub(crate) secret: u64,
+    pub(crate) place: Place,
+    /// At least one.
+    pub(crate) endpoints: Vec<Endpoint>,
+    pub(crate) jobs: Receiver<Job>,
+    pub(crate) stopping: Arc<AtomicBool>,
 }
 
 pub(crate) struct Worker {
     relay: Relay,
     endpoints: Vec<Endpoint>,
-    routes: Routes,
+    transport: Transport,
+    inbox: Inbox,
+    outboxes: Outboxes,
     poll: Poll,
     jobs: Receiver<Job>,
     stopping: Arc<AtomicBool>,
@@ -66,46 +54,45 @@ pub(crate) struct Worker {
     spin: Duration,
     current: Option<Job>,
     counters: IoCounters,
-    /// The last report of what each socket had lost.
-    overflows: Vec<u32>,
     pushes: Vec<Push>,
 }
 
-impl Worker {
-    pub(crate) fn new(
-        settings: &Settings,
-        secret: u64,
-        place: Place,
-        mut endpoints: Vec<Endpoint>,
-        poll: Poll,
-        jobs: Receiver<Job>,
-        stopping: Arc<AtomicBool>,
-    ) -> io::Result<Worker> {
-        for (number, endpoint) in endpoints.iter_mut().enumerate() {
+impl Assignment {
+    /// Has the poll watch the sockets.
+    pub(crate) fn register(&mut self, poll: &Poll) -> io::Result<()> {
+        for (number, endpoint) in self.endpoints.iter_mut().enumerate() {
             poll.registry()
                 .register(&mut endpoint.socket, Token(number), Interest::READABLE)?;
         }
-        Ok(Worker {
-            relay: Relay::new(settings.relay.clone(), secret),
-            routes: Routes::to(&endpoints),
-            overflows: vec![0; endpoints.len()],
-            endpoints,
+        Ok(())
+    }
+}
+
+impl Worker {
+    /// On the thread that it works on. The poll watches the sockets already.
+    pub(crate) fn new(assignment: Assignment, poll: Poll) -> Worker {
+        let settings = assignment.settings;
+        let transport = Transport::new(&settings, &assignment.endpoints[0].socket);
+        Worker {
+            relay: Relay::new(settings.relay, assignment.secret),
+            inbox: transport.inbox(),
+            outboxes: Outboxes::new(&assignment.endpoints),
+            transport,
+            endpoints: assignment.endpoints,
             poll,
-            jobs,
-            stopping,
-            place,
+            jobs: assignment.jobs,
+            stopping: assignment.stopping,
+            place: assignment.place,
             started: Instant::now(),
             spin: settings.spin,
             current: None,
             counters: IoCounters::default(),
             pushes: Vec::new(),
-        })
+        }
     }
 
     /// Works until it is told to stop.
-    pub(crate) fn run(mut self, settings: &Settings) {
-        let (mut transport, mut inbox) = Transport::new(settings);
-        let mut outboxes: Vec<_> = self.endpoints.iter().map(|_| Vec::with_capacity(DEPARTURES)).collect();
+    pub(crate) fn run(mut self) {
         let mut events = Events::with_capacity(8);
         // The poll speaks of a socket once, when something arrives; from then on it is ours to remember that there is more.
         let mut readable = vec![true; self.endpoints.len()];
@@ -113,7 +100,7 @@ impl Worker {
             let attended = self.attend_to_jobs();
             for (number, readable) in readable.iter_mut().enumerate() {
                 if *readable {
-                    *readable = self.pump(number, &mut transport, &mut inbox, &mut outboxes);
+                    *readable = self.pump(number);
                 }
             }
             // After one job there may be another, which was announced together with it.
@@ -139,62 +126,43 @@ impl Worker {
             now,
         };
         self.current = job.work(&mut workplace);
-        self.send_pushes();
+        let mut report = SendReport::default();
+        self.outboxes
+            .push(&self.pushes, &self.endpoints, &mut self.transport, &mut report);
+        self.pushes.clear();
+        self.count_sent(report);
         true
     }
 
-    fn send_pushes(&mut self) {
-        let mut report = SendReport::default();
-        for push in self.pushes.drain(..) {
-            let endpoint = &self.endpoints[self.routes.toward(push.via, push.to)];
-            if let Err(error) = endpoint.socket.send_to(&push.state.frame(), push.to) {
-                single::count(&error, &mut report);
-            }
-        }
-        self.count_sent(report);
-    }
-
     /// Moves one batch from a socket; returns whether there may be more.
-    fn pump(
-        &mut self,
-        number: usize,
-        transport: &mut Transport,
-        inbox: &mut Inbox,
-        outboxes: &mut [Vec<Departure>],
-    ) -> bool {
-        let received = match transport.receive(&self.endpoints[number].socket, inbox) {
+    fn pump(&mut self, number: usize) -> bool {
+        let endpoint = &mut self.endpoints[number];
+        let received = match self.transport.receive(&endpoint.socket, &mut self.inbox) {
             Ok(received) => received,
             Err(_) => {
                 self.counters.receive_errors += 1;
                 return false;
             }
         };
+        self.counters.receive_errors += received.unreadable;
         if let Some(overflows) = received.overflows {
-            let before = std::mem::replace(&mut self.overflows[number], overflows);
+            let before = std::mem::replace(&mut endpoint.overflows, overflows);
             self.counters.receive_overflows += u64::from(overflows.wrapping_sub(before));
         }
-        if !inbox.arrivals.is_empty() {
+        if !self.inbox.arrivals.is_empty() {
             self.counters.batches += 1;
             let now = self.now();
-            for at in 0..inbox.arrivals.len() {
-                let arrival = inbox.arrivals[at];
-                self.judge(number, &arrival, now, transport, &mut inbox.buffer, outboxes);
+            for at in 0..self.inbox.arrivals.len() {
+                let arrival = self.inbox.arrivals[at];
+                self.judge(number, &arrival, now);
             }
-            self.send_all(transport, &inbox.buffer, outboxes);
+            self.send();
         }
         !received.drained
     }
 
     /// Asks the core about each datagram of an arrival at this socket.
-    fn judge(
-        &mut self,
-        number: usize,
-        arrival: &Arrival,
-        now: Moment,
-        transport: &mut Transport,
-        buffer: &mut [u8],
-        outboxes: &mut [Vec<Departure>],
-    ) {
+    fn judge(&mut self, number: usize, arrival: &Arrival, now: Moment) {
         if arrival.truncated {
             self.relay.count_drops(DropReason::TooLong, 1);
             return;
@@ -206,32 +174,35 @@ impl Worker {
         // Once at least: an empty datagram is one too.
         loop {
             let length = arrival.segment.min(end - start);
-            let datagram = &mut buffer[start..start + length];
-            if self.is_foreign(datagram) {
+            let datagram = &mut self.inbox.buffer[start..start + length];
+            let full = if is_foreign(self.place, datagram) {
                 self.relay.count_drops(DropReason::ForeignWorker, 1);
+                false
             } else {
                 match self.relay.receive(port, arrival.from, datagram, now) {
                     Verdict::Forward { to, via, start: first } => {
-                        outboxes[self.routes.toward(via, to)].push(Departure {
+                        let departure = Departure {
                             to,
                             start: start + first,
                             length: length - first,
-                        });
+                        };
+                        self.outboxes.forward(via, departure)
                     }
                     Verdict::Answer(state) | Verdict::Refuse { state, .. } => {
                         let frame = state.frame();
                         datagram[..frame.len()].copy_from_slice(&frame);
-                        outboxes[number].push(Departure {
+                        let departure = Departure {
                             to: arrival.from,
                             start,
                             length: frame.len(),
-                        });
+                        };
+                        self.outboxes.answer(number, departure)
                     }
-                    Verdict::Drop(_) => {}
+                    Verdict::Drop(_) => false,
                 }
-                if outboxes.iter().any(|outbox| outbox.len() == DEPARTURES) {
-                    self.send_all(transport, buffer, outboxes);
-                }
+            };
+            if full {
+                self.send();
             }
             start += length;
             if start >= end {
@@ -240,19 +211,10 @@ impl Worker {
         }
     }
 
-    /// The kernel steers a run of datagrams by its first. One that speaks of several sessions from one port may so come astray.
-    fn is_foreign(&self, datagram: &[u8]) -> bool {
-        self.place.workers > 1
-            && session_number(datagram)
-                .is_some_and(|session| worker_of(session, self.place.workers) != self.place.number)
-    }
-
-    fn send_all(&mut self, transport: &mut Transport, buffer: &[u8], outboxes: &mut [Vec<Departure>]) {
+    fn send(&mut self) {
         let mut report = SendReport::default();
-        for (endpoint, outbox) in self.endpoints.iter().zip(outboxes) {
-            transport.send(&endpoint.socket, buffer, outbox, &mut report);
-            outbox.clear();
-        }
+        self.outboxes
+            .send(&self.endpoints, &mut self.transport, &self.inbox.buffer, &mut report);
         self.count_sent(report);
     }
 
@@ -270,8 +232,8 @@ impl Worker {
         }
         let mut found = false;
         if !self.spin.is_zero() {
-            let until = Instant::now() + self.spin;
-            while !found && Instant::now() < until {
+            let started = Instant::now();
+            while !found && started.elapsed() < self.spin {
                 found = self.look(Duration::ZERO, events, readable);
             }
         }
@@ -291,4 +253,10 @@ impl Worker {
         }
         !events.is_empty()
     }
+}
+
+/// The kernel steers a run of datagrams by its first. One that speaks of several sessions from one port may so come astray.
+fn is_foreign(place: Place, datagram: &[u8]) -> bool {
+    place.workers > 1
+        && session_number(datagram).is_some_and(|session| worker_of(session, place.workers) != place.number)
 }

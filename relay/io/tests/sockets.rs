@@ -93,7 +93,7 @@ fn sockets_that_do_not_fit_are_refused_with_the_reason() {
     assert_eq!(refused(vec![unbound]), "one is not bound");
 }
 
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", not(feature = "portable")))]
 #[test]
 fn workers_that_do_not_share_their_addresses_are_refused_with_the_reason() {
     let workers = |number| {

@@ -15,6 +15,9 @@ pub const HOST: u32 = 100;
 pub const A: u32 = 200;
 pub const B: u32 = 300;
 
+/// Whether the relay can do what it can do on Linux only.
+pub const ON_LINUX: bool = cfg!(all(target_os = "linux", not(feature = "portable")));
+
 /// How long to wait for what must happen. Nothing depends on it being this long.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -51,7 +54,7 @@ pub fn plain() -> Kind {
 pub fn every_kind() -> Vec<Kind> {
     let mut kinds = Vec::new();
     for (batching, bundling) in [(false, false), (true, false), (true, true)] {
-        for workers in if cfg!(target_os = "linux") { vec![1, 4] } else { vec![1] } {
+        for workers in if ON_LINUX { vec![1, 4] } else { vec![1] } {
             let mut kind = plain();
             kind.listen.workers = workers;
             kind.settings.batching = batching;
