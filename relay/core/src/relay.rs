@@ -77,7 +77,13 @@ impl Relay {
         self.draining = draining;
     }
 
-    /// Counts datagrams that were lost outside of the core.
+    /// Counts a datagram of so many bytes that was received, and dropped without asking.
+    pub fn count_unjudged(&mut self, reason: DropReason, bytes: usize) {
+        self.totals.received.add(bytes);
+        self.totals.drops.add(reason, 1);
+    }
+
+    /// Counts datagrams that could not be sent though they were to be.
     pub fn count_drops(&mut self, reason: DropReason, datagrams: u64) {
         self.totals.drops.add(reason, datagrams);
     }
@@ -111,6 +117,16 @@ impl Relay {
             each(session.statistics(self.live_clients(&session.users, now), &self.settings, now));
         }
         next
+    }
+
+    /// How many addresses are bound now, those of hosts and of clients; in parts, like `session_statistics`.
+    pub fn bindings(&self, cursor: usize, budget: usize, now: Moment) -> (usize, Option<usize>) {
+        let (sessions, next) = self.table.sessions.walk(cursor, budget);
+        let bound = sessions.map(|session| {
+            let host = session.live_host(&self.settings, now);
+            usize::from(host.is_some()) + self.live_clients(&session.users, now)
+        });
+        (bound.sum(), next)
     }
 
     /// The sessions that nobody has used for so long that they should be deleted; in parts, like `session_statistics`.
@@ -204,9 +220,12 @@ impl Relay {
     }
 
     fn count(&mut self, judgement: &Judgement, length: usize) {
-        let counters = judgement
+        let mut counters = judgement
             .session
             .map(|session| &mut self.table.sessions[session].counters);
+        if let Some(counters) = &mut counters {
+            counters.received.add(length);
+        }
         match judgement.verdict {
             Verdict::Forward { via, start, .. } => {
                 let bytes = length - start;

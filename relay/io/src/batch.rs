@@ -18,8 +18,6 @@ pub(crate) struct Arrival {
     pub(crate) length: usize,
     /// The length of each datagram of the run; the last may be shorter.
     pub(crate) segment: usize,
-    /// It was longer than there was room for.
-    pub(crate) truncated: bool,
 }
 
 impl Inbox {

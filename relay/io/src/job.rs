@@ -38,6 +38,11 @@ pub(crate) enum Job {
     Totals {
         answer: Sender<(Box<Totals>, IoCounters)>,
     },
+    Load {
+        cursor: usize,
+        bindings: usize,
+        answer: Sender<(usize, Box<Totals>, IoCounters)>,
+    },
     Draining {
         draining: bool,
         answer: Sender<()>,
@@ -112,6 +117,23 @@ impl Job {
             }
             Job::Totals { answer } => {
                 let _ = answer.send((Box::new(place.relay.totals()), *place.counters));
+                None
+            }
+            Job::Load {
+                cursor,
+                bindings,
+                answer,
+            } => {
+                let (part, next) = place.relay.bindings(cursor, PART, now);
+                let bindings = bindings + part;
+                if let Some(cursor) = next {
+                    return Some(Job::Load {
+                        cursor,
+                        bindings,
+                        answer,
+                    });
+                }
+                let _ = answer.send((bindings, Box::new(place.relay.totals()), *place.counters));
                 None
             }
             Job::Draining { draining, answer } => {

@@ -28,6 +28,6 @@ use portable as platform;
 
 pub use binding::{bind, Listen};
 pub use counters::IoCounters;
-pub use running::{ControlError, Refused, RunningRelay, Statistics};
+pub use running::{ControlError, Load, Refused, RunningRelay, Statistics};
 pub use settings::{Settings, StartError};
 pub use sockets::{SocketFacts, WorkerSockets};

@@ -67,7 +67,6 @@ impl Transport {
                     start,
                     length,
                     segment: length,
-                    truncated: false,
                 }),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     received.drained = true;

@@ -44,6 +44,15 @@ pub struct Statistics {
     pub io: IoCounters,
 }
 
+/// The relay as a whole, as it is now.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Load {
+    /// Addresses that are bound, hosts and clients.
+    pub bindings: usize,
+    /// What happened until now; also how many sessions and users there are.
+    pub statistics: Statistics,
+}
+
 /// A change that was not made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Refused {
@@ -157,6 +166,22 @@ impl RunningRelay {
             statistics.io.merge(&io);
         })?;
         Ok(statistics)
+    }
+
+    /// The relay as a whole. Looks at every session, but copies nothing.
+    pub fn load(&self, patience: Duration) -> Result<Load, ControlError> {
+        let answers = self.ask_all(|answer| Job::Load {
+            cursor: 0,
+            bindings: 0,
+            answer,
+        })?;
+        let mut load = Load::default();
+        each(answers, patience, |(bindings, totals, io)| {
+            load.bindings += bindings;
+            load.statistics.totals.merge(&totals);
+            load.statistics.io.merge(&io);
+        })?;
+        Ok(load)
     }
 
     /// All sessions as they are now, in no order.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use mio::{Events, Interest, Poll, Token};
-use relay_core::{session_number, DropReason, Moment, Push, Relay, Verdict};
+use relay_core::{session_number, DropReason, Moment, Push, Relay, Verdict, MAX_DATAGRAM};
 
 use crate::batch::{Arrival, Departure, Inbox};
 use crate::counters::{IoCounters, SendReport};
@@ -163,10 +163,6 @@ impl Worker {
 
     /// Asks the core about each datagram of an arrival at this socket.
     fn judge(&mut self, number: usize, arrival: &Arrival, now: Moment) {
-        if arrival.truncated {
-            self.relay.count_drops(DropReason::TooLong, 1);
-            return;
-        }
         self.counters.bundles_received += u64::from(arrival.segment < arrival.length);
         let port = self.endpoints[number].facts.port;
         let mut start = arrival.start;
@@ -174,9 +170,10 @@ impl Worker {
         // Once at least: an empty datagram is one too.
         loop {
             let length = arrival.segment.min(end - start);
-            let datagram = &mut self.inbox.buffer[start..start + length];
+            // Of what is too long, one byte more than what may pass is looked at, and counted, however much of it there is.
+            let datagram = &mut self.inbox.buffer[start..start + length.min(MAX_DATAGRAM + 1)];
             let full = if is_foreign(self.place, datagram) {
-                self.relay.count_drops(DropReason::ForeignWorker, 1);
+                self.relay.count_unjudged(DropReason::ForeignWorker, datagram.len());
                 false
             } else {
                 match self.relay.receive(port, arrival.from, datagram, now) {

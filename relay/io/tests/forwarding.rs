@@ -44,6 +44,12 @@ fn a_game_is_played() {
         assert!(sessions
             .iter()
             .all(|session| session.counters.to_clients.packets == 200));
+        // Each session: three pings, a frame of each client, two hundred of its host.
+        assert!(sessions
+            .iter()
+            .all(|session| session.counters.received.packets == 3 + 2 + 200));
+        let load = relay.load(PATIENCE).unwrap();
+        assert_eq!((load.bindings, load.statistics.totals), (18, statistics.totals));
     }
 }
 
@@ -83,9 +89,11 @@ fn rubbish_is_counted_and_harms_nobody() {
         }
         assert_eq!(stranger.ping(), 3);
         eventually("everything is counted", || {
-            let drops = relay.statistics(PATIENCE).unwrap().totals.drops;
+            let totals = relay.statistics(PATIENCE).unwrap().totals;
+            let (received, drops) = (totals.received, totals.drops);
             drops.of(DropReason::TooShort) == 4
                 && drops.of(DropReason::TooLong) == 7
+                && received.bytes == (1 + 2 + 8) + 7 * 1201 + 12 * 9
                 && drops.of(DropReason::UnknownUser) == 1
         });
     }

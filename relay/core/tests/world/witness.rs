@@ -296,6 +296,13 @@ impl Witness {
         assert!(totals.sessions <= CAPACITY.sessions && totals.users <= CAPACITY.users);
         assert_eq!(totals.sessions, self.wanted.len());
         assert_eq!(totals.users, self.wanted.values().map(HashSet::len).sum::<usize>());
+        self.world
+            .relay
+            .session_statistics(0, usize::MAX, self.world.now, |session| {
+                let counters = session.counters;
+                let accounted = counters.to_host.packets + counters.to_clients.packets + counters.pings;
+                assert_eq!(counters.received.packets, accounted + counters.drops.total());
+            });
     }
 }
 

@@ -109,7 +109,6 @@ impl Receiver {
                 start: place * inbox.stride,
                 length,
                 segment: notes.segment.unwrap_or(length),
-                truncated: header.msg_hdr.msg_flags & libc::MSG_TRUNC != 0,
             });
         }
     }
