@@ -308,3 +308,28 @@ fn dialling_another_address_counts_as_a_change_of_address() {
     assert_eq!(world.dropped(), Some(DropReason::RebindRate));
     assert_eq!(world.ping(Client, own(2), A), Some(2));
 }
+
+#[test]
+fn the_end_of_time_is_survived() {
+    let mut settings = Settings {
+        owner_timeout: Duration::MAX,
+        client_idle_timeout: Duration::MAX,
+        session_idle_timeout: Duration::MAX,
+        ..Settings::default()
+    };
+    settings.limits.mute = Duration::MAX;
+    settings.limits.answer_interval = Duration::MAX;
+    settings.limits.host_bytes = Rate::new(1, u32::MAX);
+    let mut world = World::with(settings);
+    for now in [0, 1, u64::MAX / 2, u64::MAX - 1, u64::MAX, u64::MAX] {
+        world.now = Moment::from_nanos(now);
+        assert_eq!(world.ping(Server, host(), HOST), Some(2));
+        assert_eq!(world.ping(Client, alice(), A), Some(2));
+        assert!(world.send(Client, alice(), &data(SESSION, A, b"x")).is_some());
+        assert!(world.send(Server, host(), &data_to(SESSION, HOST, 1, b"x")).is_some());
+        for guess in 1..200 {
+            world.send(Client, stranger(), &ping(SESSION, 1000 + guess));
+        }
+    }
+    assert!(!world.statistics().idle);
+}

@@ -15,6 +15,8 @@ pub struct IoCounters {
     pub receive_overflows: u64,
     /// Times that receiving failed for another reason.
     pub receive_errors: u64,
+    /// Mistakes in the relay that a worker came across.
+    pub failures: u64,
 }
 
 impl IoCounters {
@@ -24,6 +26,7 @@ impl IoCounters {
         self.bundles_sent += other.bundles_sent;
         self.receive_overflows += other.receive_overflows;
         self.receive_errors += other.receive_errors;
+        self.failures += other.failures;
     }
 }
 

@@ -10,6 +10,7 @@
 mod batch;
 mod binding;
 mod counters;
+mod failures;
 mod job;
 #[cfg(all(target_os = "linux", not(feature = "portable")))]
 mod linux;
@@ -28,6 +29,7 @@ use portable as platform;
 
 pub use binding::{bind, Listen};
 pub use counters::IoCounters;
+pub use failures::Failure;
 pub use running::{ControlError, Load, Refused, RunningRelay, Statistics};
 pub use settings::{Settings, StartError};
 pub use sockets::{SocketFacts, WorkerSockets};

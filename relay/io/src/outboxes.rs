@@ -61,8 +61,13 @@ impl Outboxes {
     ) {
         for (endpoint, departures) in endpoints.iter().zip(&mut self.by_endpoint) {
             transport.send(&endpoint.socket, buffer, departures, report);
-            departures.clear();
         }
+        self.clear();
+    }
+
+    /// Forgets what is waiting.
+    pub(crate) fn clear(&mut self) {
+        self.by_endpoint.iter_mut().for_each(Vec::clear);
         self.waiting = 0;
     }
 

@@ -12,7 +12,8 @@ use mio::{Poll, Waker};
 use relay_core::{Change, Port, Refusal, Replacement, SessionStatistics, SessionToken, Totals, WantedSession};
 
 use crate::counters::IoCounters;
-use crate::job::Job;
+use crate::failures::{Failure, Failures};
+use crate::job::{Changes, Job, Part};
 use crate::settings::{Settings, StartError};
 use crate::sockets::{self, worker_of, SocketFacts, WorkerSockets};
 use crate::worker::{Assignment, Place, Worker, WAKE};
@@ -20,12 +21,19 @@ use crate::worker::{Assignment, Place, Worker, WAKE};
 /// A relay at work. May be used from several threads at once. Stops when it is dropped.
 ///
 /// Everything that asks the workers takes a `patience`: a worker answers between two batches of datagrams, so that an answer that
-/// does not come means that a thread was not given time to run, or has died. A change that was not answered in time may still be made.
+/// does not come means that a thread was not given time to run. A change that was not answered in time may still be made.
 pub struct RunningRelay {
     workers: Vec<Hold>,
     facts: Vec<SocketFacts>,
+    shared: Arc<Shared>,
+}
+
+/// What workers share with whoever holds the relay.
+#[derive(Default)]
+pub(crate) struct Shared {
     /// Workers end at once when this is set, whatever they were asked to do before.
-    stopping: Arc<AtomicBool>,
+    pub(crate) stopping: AtomicBool,
+    pub(crate) failures: Failures,
 }
 
 /// One worker, from outside.
@@ -62,6 +70,12 @@ pub struct Refused {
     pub refusal: Refusal,
 }
 
+impl From<(SessionToken, Refusal)> for Refused {
+    fn from((session, refusal): (SessionToken, Refusal)) -> Self {
+        Refused { session, refusal }
+    }
+}
+
 /// Why there is no answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ControlError {
@@ -69,6 +83,8 @@ pub enum ControlError {
     TimedOut,
     /// The relay was stopped.
     Ended,
+    /// A worker came across a mistake in the relay; `RunningRelay::failures` says which.
+    Failed,
 }
 
 impl fmt::Display for ControlError {
@@ -76,6 +92,7 @@ impl fmt::Display for ControlError {
         formatter.write_str(match self {
             ControlError::TimedOut => "the relay did not answer in time; try again",
             ControlError::Ended => "the relay has stopped; start it again",
+            ControlError::Failed => "the relay failed at this, and goes on; try again",
         })
     }
 }
@@ -91,10 +108,10 @@ impl RunningRelay {
     /// that nobody outside may know.
     pub fn start(sockets: Vec<WorkerSockets>, settings: &Settings, secret: u64) -> Result<RunningRelay, StartError> {
         let adopted = sockets::adopt(sockets, settings)?;
-        let stopping = Arc::new(AtomicBool::new(false));
+        let shared = Arc::new(Shared::default());
         let mut relay = RunningRelay {
             workers: Vec::new(),
-            stopping: stopping.clone(),
+            shared: shared.clone(),
             facts: adopted.iter().flatten().map(|endpoint| endpoint.facts).collect(),
         };
         let workers = adopted.len();
@@ -108,7 +125,7 @@ impl RunningRelay {
                 place: Place { number, workers },
                 endpoints,
                 jobs: received_jobs,
-                stopping: stopping.clone(),
+                shared: shared.clone(),
             };
             assignment.register(&poll)?;
             let thread = thread::Builder::new()
@@ -137,31 +154,40 @@ impl RunningRelay {
         &self.facts
     }
 
+    /// The mistakes in the relay that were met since this was last asked; of many, the latest. They are to be reported: the relay goes on.
+    pub fn failures(&self) -> Vec<Failure> {
+        self.shared.failures.take()
+    }
+
     /// Makes changes, in their order. When this returns, datagrams are judged by them. Returns those that were refused.
     pub fn apply(&self, changes: Vec<Change>, patience: Duration) -> Result<Vec<Refused>, ControlError> {
         let parts = self.share(changes, Change::session);
-        self.gather_refused(parts, patience, |changes, answer| Job::Apply {
-            changes,
-            done: 0,
-            refused: Vec::new(),
+        let answers = self.ask_each(parts, |changes, answer| Job::Apply {
+            changes: Box::new(Changes::new(changes)),
             answer,
-        })
+        })?;
+        let mut refused = Vec::new();
+        self.each(answers, patience, |part| refused.extend(part.refused))?;
+        Ok(refused.into_iter().map(Refused::from).collect())
     }
 
     /// Makes these sessions, and no others, exist. What exists already keeps its connections. Returns those that were refused.
     pub fn replace(&self, wanted: Vec<WantedSession>, patience: Duration) -> Result<Vec<Refused>, ControlError> {
         let parts = self.share(wanted, |session| session.token);
-        self.gather_refused(parts, patience, |wanted, answer| Job::Replace {
+        let answers = self.ask_each(parts, |wanted, answer| Job::Replace {
             replacement: Box::new(Replacement::new(wanted)),
             answer,
-        })
+        })?;
+        let mut refused = Vec::new();
+        self.each(answers, patience, |part| refused.extend(part.into_refused()))?;
+        Ok(refused.into_iter().map(Refused::from).collect())
     }
 
     /// What happened altogether, since the start.
     pub fn statistics(&self, patience: Duration) -> Result<Statistics, ControlError> {
         let answers = self.ask_all(|answer| Job::Totals { answer })?;
         let mut statistics = Statistics::default();
-        each(answers, patience, |(totals, io)| {
+        self.each(answers, patience, |(totals, io)| {
             statistics.totals.merge(&totals);
             statistics.io.merge(&io);
         })?;
@@ -176,7 +202,7 @@ impl RunningRelay {
             answer,
         })?;
         let mut load = Load::default();
-        each(answers, patience, |(bindings, totals, io)| {
+        self.each(answers, patience, |(bindings, totals, io)| {
             load.bindings += bindings;
             load.statistics.totals.merge(&totals);
             load.statistics.io.merge(&io);
@@ -188,7 +214,7 @@ impl RunningRelay {
     pub fn sessions(&self, patience: Duration) -> Result<Vec<SessionStatistics>, ControlError> {
         let answers = self.ask_all(|answer| Job::Sessions { cursor: 0, answer })?;
         let mut sessions = Vec::new();
-        each(answers, patience, |part| sessions.extend(part))?;
+        self.each_part(answers, patience, |part| sessions.extend(part))?;
         Ok(sessions)
     }
 
@@ -197,7 +223,7 @@ impl RunningRelay {
         let worker = &self.workers[worker_of(token.get(), self.workers.len())];
         let answers = worker.ask(|answer| Job::Session { token, answer })?;
         let mut found = None;
-        each(vec![answers], patience, |session| found = session)?;
+        self.each(vec![answers], patience, |session| found = session)?;
         Ok(found.map(|session| *session))
     }
 
@@ -205,20 +231,20 @@ impl RunningRelay {
     pub fn idle_sessions(&self, patience: Duration) -> Result<Vec<SessionToken>, ControlError> {
         let answers = self.ask_all(|answer| Job::Idle { cursor: 0, answer })?;
         let mut sessions = Vec::new();
-        each(answers, patience, |part| sessions.extend(part))?;
+        self.each_part(answers, patience, |part| sessions.extend(part))?;
         Ok(sessions)
     }
 
     /// From now on, or no longer: pings are answered with Error, because the relay is about to go away. Traffic still flows.
     pub fn set_draining(&self, draining: bool, patience: Duration) -> Result<(), ControlError> {
         let answers = self.ask_all(|answer| Job::Draining { draining, answer })?;
-        each(answers, patience, |()| {})
+        self.each(answers, patience, |()| {})
     }
 
     /// Ends all workers and closes the ports; whoever waits for an answer is told that the relay has ended. When this returns, all of
     /// it is done. Repeating it does nothing.
     pub fn stop(&self) {
-        self.stopping.store(true, Ordering::Release);
+        self.shared.stopping.store(true, Ordering::Release);
         for worker in &self.workers {
             // Where a worker has ended, there is nobody to wake.
             let _ = worker.waker.wake();
@@ -241,25 +267,69 @@ impl RunningRelay {
         parts
     }
 
-    fn gather_refused<T>(
+    fn ask_each<T, A>(
         &self,
-        parts: Vec<Vec<T>>,
-        patience: Duration,
-        job: impl Fn(Vec<T>, Sender<Vec<(SessionToken, Refusal)>>) -> Job,
-    ) -> Result<Vec<Refused>, ControlError> {
-        let mut answers = Vec::new();
-        for (worker, part) in self.workers.iter().zip(parts) {
-            answers.push(worker.ask(|answer| job(part, answer))?);
-        }
-        let mut refused = Vec::new();
-        each(answers, patience, |part| {
-            refused.extend(part.into_iter().map(|(session, refusal)| Refused { session, refusal }));
-        })?;
-        Ok(refused)
+        parts: Vec<T>,
+        job: impl Fn(T, Sender<A>) -> Job,
+    ) -> Result<Vec<Receiver<A>>, ControlError> {
+        let workers = self.workers.iter().zip(parts);
+        workers
+            .map(|(worker, part)| worker.ask(|answer| job(part, answer)))
+            .collect()
     }
 
     fn ask_all<T>(&self, job: impl Fn(Sender<T>) -> Job) -> Result<Vec<Receiver<T>>, ControlError> {
         self.workers.iter().map(|worker| worker.ask(&job)).collect()
+    }
+
+    /// Takes the answer of every worker.
+    fn each<T>(
+        &self,
+        answers: Vec<Receiver<T>>,
+        patience: Duration,
+        mut take: impl FnMut(T),
+    ) -> Result<(), ControlError> {
+        self.hear(answers, patience, |answer| {
+            take(answer);
+            true
+        })
+    }
+
+    /// Takes the answers of every worker, of whom each answers in parts.
+    fn each_part<T>(
+        &self,
+        answers: Vec<Receiver<Part<T>>>,
+        patience: Duration,
+        mut take: impl FnMut(Vec<T>),
+    ) -> Result<(), ControlError> {
+        self.hear(answers, patience, |part| {
+            take(part.found);
+            part.last
+        })
+    }
+
+    /// Hears every worker out; `take` says whether that was all of one.
+    fn hear<T>(
+        &self,
+        answers: Vec<Receiver<T>>,
+        patience: Duration,
+        mut take: impl FnMut(T) -> bool,
+    ) -> Result<(), ControlError> {
+        let started = Instant::now();
+        for answers in answers {
+            let mut done = false;
+            while !done {
+                done = match answers.recv_timeout(patience.saturating_sub(started.elapsed())) {
+                    Ok(answer) => take(answer),
+                    Err(RecvTimeoutError::Timeout) => return Err(ControlError::TimedOut),
+                    Err(RecvTimeoutError::Disconnected) if self.shared.stopping.load(Ordering::Acquire) => {
+                        return Err(ControlError::Ended);
+                    }
+                    Err(RecvTimeoutError::Disconnected) => return Err(ControlError::Failed),
+                };
+            }
+        }
+        Ok(())
     }
 }
 
@@ -278,24 +348,46 @@ impl Hold {
     }
 }
 
-/// Takes every answer of every worker, until each has let go of its end of the channel.
-///
-/// A worker that dies lets go as well, so that one answer at least is asked of each.
-fn each<T>(answers: Vec<Receiver<T>>, patience: Duration, mut take: impl FnMut(T)) -> Result<(), ControlError> {
-    let started = Instant::now();
-    for answers in answers {
-        let mut answered = false;
-        loop {
-            match answers.recv_timeout(patience.saturating_sub(started.elapsed())) {
-                Ok(answer) => {
-                    answered = true;
-                    take(answer);
-                }
-                Err(RecvTimeoutError::Timeout) => return Err(ControlError::TimedOut),
-                Err(RecvTimeoutError::Disconnected) if answered => break,
-                Err(RecvTimeoutError::Disconnected) => return Err(ControlError::Ended),
-            }
+#[cfg(test)]
+mod tests {
+    use std::net::UdpSocket;
+
+    use relay_core::{UserToken, WantedUser};
+
+    use super::*;
+    use crate::binding::{bind, Listen};
+
+    const PATIENCE: Duration = Duration::from_secs(60);
+
+    #[test]
+    fn a_mistake_is_reported_and_costs_neither_sockets_nor_sessions() {
+        let sockets = bind(&Listen::on([127, 0, 0, 1].into())).unwrap();
+        let relay = RunningRelay::start(sockets, &Settings::default(), 42).unwrap();
+        let (user, session) = (UserToken::new(7).unwrap(), SessionToken::new(8).unwrap());
+        let wanted = WantedSession {
+            token: session,
+            host: None,
+            users: vec![WantedUser { token: user, ip: None }],
+        };
+        relay.replace(vec![wanted], PATIENCE).unwrap();
+        let player = UdpSocket::bind("127.0.0.1:0").unwrap();
+        player.connect(relay.address(Port::Client)).unwrap();
+        player.set_read_timeout(Some(PATIENCE)).unwrap();
+        for _ in 0..3 {
+            let answers = relay.ask_all(|answer| Job::Fail { answer }).unwrap();
+            assert_eq!(relay.each(answers, PATIENCE, |()| {}), Err(ControlError::Failed));
+            player.send(&[7, 0, 0, 0, 8, 0, 0, 0, 1]).unwrap();
+            let mut answer = [0; 10];
+            assert_eq!(player.recv(&mut answer).unwrap(), 2);
+            assert_eq!(answer[..2], [1, 2]);
         }
+        let failure = Failure {
+            worker: 0,
+            message: "a mistake".to_owned(),
+        };
+        assert_eq!(relay.failures(), [failure.clone(), failure.clone(), failure]);
+        assert_eq!(relay.failures(), []);
+        assert_eq!(relay.statistics(PATIENCE).unwrap().io.failures, 3);
+        assert_eq!(relay.session(session, PATIENCE).unwrap().unwrap().clients, 1);
     }
-    Ok(())
 }

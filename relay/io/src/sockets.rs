@@ -41,6 +41,7 @@ pub(crate) struct Endpoint {
     pub(crate) socket: mio::net::UdpSocket,
     /// The last report of what it had lost.
     pub(crate) overflows: u32,
+    pub(crate) errors_in_a_row: u32,
 }
 
 /// Makes the sockets what the relay needs, be they new or in use.
@@ -95,6 +96,7 @@ fn take_over(sockets: WorkerSockets, settings: &Settings, shared: bool) -> Resul
             facts: describe(port, &socket)?,
             socket: mio::net::UdpSocket::from_std(socket.into()),
             overflows: 0,
+            errors_in_a_row: 0,
         });
     }
     Ok(endpoints)

@@ -1,9 +1,11 @@
 //! The thread that moves datagrams. It shares nothing with other threads but a channel of jobs.
 
 use std::io;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::panic::{catch_unwind, AssertUnwindSafe};
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::Receiver;
 use std::sync::Arc;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use mio::{Events, Interest, Poll, Token};
@@ -14,12 +16,18 @@ use crate::counters::{IoCounters, SendReport};
 use crate::job::{Job, Workplace};
 use crate::outboxes::Outboxes;
 use crate::platform::Transport;
+use crate::running::Shared;
 use crate::settings::Settings;
 use crate::sockets::{worker_of, Endpoint};
 
 pub(crate) const WAKE: Token = Token(usize::MAX);
 /// How long to sleep when nothing happens. Sockets are looked at after that even if nothing was said about them.
 const NAP: Duration = Duration::from_secs(1);
+
+/// How long to wait after a mistake.
+const PAUSE: Duration = Duration::from_millis(10);
+/// Errors of one socket, with nothing received in between, after which it is not looked at again before something arrives.
+const ERRORS: u32 = 8;
 
 /// Which worker this is, of how many.
 #[derive(Clone, Copy)]
@@ -37,7 +45,7 @@ pub(crate) struct Assignment {
     /// At least one.
     pub(crate) endpoints: Vec<Endpoint>,
     pub(crate) jobs: Receiver<Job>,
-    pub(crate) stopping: Arc<AtomicBool>,
+    pub(crate) shared: Arc<Shared>,
 }
 
 pub(crate) struct Worker {
@@ -48,7 +56,7 @@ pub(crate) struct Worker {
     outboxes: Outboxes,
     poll: Poll,
     jobs: Receiver<Job>,
-    stopping: Arc<AtomicBool>,
+    shared: Arc<Shared>,
     place: Place,
     started: Instant,
     spin: Duration,
@@ -81,7 +89,7 @@ impl Worker {
             endpoints: assignment.endpoints,
             poll,
             jobs: assignment.jobs,
-            stopping: assignment.stopping,
+            shared: assignment.shared,
             place: assignment.place,
             started: Instant::now(),
             spin: settings.spin,
@@ -91,12 +99,26 @@ impl Worker {
         }
     }
 
-    /// Works until it is told to stop.
+    /// Works until it is told to stop. A mistake costs what was being done; sockets and sessions stay.
     pub(crate) fn run(mut self) {
+        while !self.is_told_to_stop() {
+            // Whatever state the panic has left behind is one that safe code can be in: no more broken than without it.
+            if let Err(panic) = catch_unwind(AssertUnwindSafe(|| self.serve())) {
+                self.counters.failures += 1;
+                self.shared.failures.add(self.place.number, &*panic);
+                self.outboxes.clear();
+                self.pushes.clear();
+                // Whoever knows how to provoke it must not fill the logs with it.
+                thread::sleep(PAUSE);
+            }
+        }
+    }
+
+    fn serve(&mut self) {
         let mut events = Events::with_capacity(8);
         // The poll speaks of a socket once, when something arrives; from then on it is ours to remember that there is more.
         let mut readable = vec![true; self.endpoints.len()];
-        while !self.stopping.load(Ordering::Acquire) {
+        while !self.is_told_to_stop() {
             let attended = self.attend_to_jobs();
             for (number, readable) in readable.iter_mut().enumerate() {
                 if *readable {
@@ -107,6 +129,10 @@ impl Worker {
             let busy = attended || readable.contains(&true);
             self.wait(busy, &mut events, &mut readable);
         }
+    }
+
+    fn is_told_to_stop(&self) -> bool {
+        self.shared.stopping.load(Ordering::Acquire)
     }
 
     fn now(&self) -> Moment {
@@ -124,6 +150,7 @@ impl Worker {
             counters: &self.counters,
             pushes: &mut self.pushes,
             now,
+            begun: Instant::now(),
         };
         self.current = job.work(&mut workplace);
         let mut report = SendReport::default();
@@ -141,9 +168,12 @@ impl Worker {
             Ok(received) => received,
             Err(_) => {
                 self.counters.receive_errors += 1;
-                return false;
+                endpoint.errors_in_a_row += 1;
+                // It says nothing about what waits behind it, which nobody will tell of again. If it stays, the nap ends it.
+                return endpoint.errors_in_a_row < ERRORS;
             }
         };
+        endpoint.errors_in_a_row = 0;
         self.counters.receive_errors += received.unreadable;
         if let Some(overflows) = received.overflows {
             let before = std::mem::replace(&mut endpoint.overflows, overflows);
@@ -224,7 +254,10 @@ impl Worker {
     /// Finds out which sockets have something, sleeping until one has or a job comes, unless there is work left.
     fn wait(&mut self, busy: bool, events: &mut Events, readable: &mut [bool]) {
         if busy {
-            self.look(Duration::ZERO, events, readable);
+            // Where all of them are known to have something, there is nothing to find out.
+            if readable.contains(&false) {
+                self.look(Duration::ZERO, events, readable);
+            }
             return;
         }
         let mut found = false;

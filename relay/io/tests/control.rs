@@ -182,6 +182,16 @@ fn a_relay_may_be_stopped_while_others_ask() {
 }
 
 #[test]
+fn a_relay_that_never_sleeps_works_and_stops() {
+    let mut kind = plain();
+    kind.settings.spin = std::time::Duration::MAX;
+    let relay = kind.start(&[7]);
+    let alice = Peer::new(&relay, Port::Client, 7, A);
+    assert_eq!(alice.ping(), 2);
+    relay.stop();
+}
+
+#[test]
 fn a_taken_port_is_named() {
     let first = plain().start(&[]);
     let taken = first.address(Port::Client);

@@ -6,12 +6,12 @@ use std::net::IpAddr;
 use libc::{c_int, cmsghdr, in6_addr, in6_pktinfo, in_addr, in_pktinfo, msghdr};
 use relay_core::OwnAddress;
 
-/// Room for the control messages of one datagram, aligned as they must be. All that we ask the kernel for take 88 bytes.
+/// Room for the control messages of one datagram, aligned as they must be. What we ask the kernel for takes 88 bytes; others may have asked for more.
 #[derive(Clone, Copy)]
 #[repr(C, align(8))]
-pub(super) struct Control(pub(super) [u8; 128]);
+pub(super) struct Control(pub(super) [u8; 256]);
 
-pub(super) const EMPTY: Control = Control([0; 128]);
+pub(super) const EMPTY: Control = Control([0; 256]);
 
 /// What the kernel noted beside a datagram.
 #[derive(Default)]

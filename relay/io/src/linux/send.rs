@@ -247,4 +247,86 @@ mod tests {
         };
         assert_eq!(length_of_run(&[2, 2, 3, 2].map(departure)), 2);
     }
+
+    fn departure(to: SocketAddr, own: Option<[u8; 4]>, start: usize, length: usize) -> Departure {
+        let dialled = own.map(|own| OwnAddress {
+            ip: own.into(),
+            interface: 0,
+        });
+        Departure {
+            to: PeerAddress { socket: to, dialled },
+            start,
+            length,
+        }
+    }
+
+    fn socket() -> (UdpSocket, SocketAddr) {
+        let socket = UdpSocket::bind(([127, 0, 0, 1], 0).into()).unwrap();
+        let address = socket.local_addr().unwrap();
+        (socket, address)
+    }
+
+    /// Takes what has arrived. On loopback, that is everything that was sent.
+    fn hear(socket: &UdpSocket) -> Vec<u8> {
+        let mut firsts = Vec::new();
+        let mut buffer = [0; 100];
+        while let Ok(length) = socket.recv(&mut buffer) {
+            assert!(length > 0 && buffer[..length].iter().all(|byte| *byte == buffer[0]));
+            firsts.push(buffer[0]);
+        }
+        firsts
+    }
+
+    #[test]
+    fn what_cannot_be_sent_is_counted_and_holds_nobody_up() {
+        for (at_once, bundling) in [(1, false), (64, false), (64, true)] {
+            let (relay, _) = socket();
+            let (peer, good) = socket();
+            // Forbidden without SO_BROADCAST; and an address that is not ours.
+            let broadcast = SocketAddr::from(([255, 255, 255, 255], 9));
+            let foreign = Some([192, 0, 2, 1]);
+            let buffer: Vec<u8> = (0..250).flat_map(|number| [number; 10]).collect();
+            let departures: Vec<_> = (0..250)
+                .map(|number| match number % 10 {
+                    5 | 6 => departure(broadcast, None, number * 10, 10),
+                    7 | 8 => departure(good, foreign, number * 10, 10),
+                    _ => departure(good, None, number * 10, 10),
+                })
+                .collect();
+            let mut report = SendReport::default();
+            Sender::new(at_once, bundling).send(&relay, &buffer, &departures, &mut report);
+            let expected: Vec<u8> = (0..250).filter(|number| !(5..=8).contains(&(number % 10))).collect();
+            assert_eq!(hear(&peer), expected);
+            assert_eq!((report.failed, report.buffer_full), (100, 0));
+            assert_eq!(report.bundles > 0, bundling);
+        }
+    }
+
+    #[test]
+    fn where_the_kernel_refuses_runs_datagrams_leave_one_by_one() {
+        let (relay, _) = socket();
+        let (peer, good) = socket();
+        let without_checksum: libc::c_int = 1;
+        // SAFETY: pointer and length are those of `without_checksum`, which the kernel only reads.
+        let result = unsafe {
+            libc::setsockopt(
+                relay.as_raw_fd(),
+                libc::SOL_SOCKET,
+                libc::SO_NO_CHECK,
+                ptr::addr_of!(without_checksum).cast::<c_void>(),
+                4,
+            )
+        };
+        assert_eq!(result, 0);
+        let buffer: Vec<u8> = (0..100).flat_map(|number| [number; 10]).collect();
+        let departures: Vec<_> = (0..100).map(|number| departure(good, None, number * 10, 10)).collect();
+        let mut sender = Sender::new(64, true);
+        for _ in 0..50 {
+            let mut report = SendReport::default();
+            sender.send(&relay, &buffer, &departures, &mut report);
+            assert_eq!(hear(&peer), (0..100).collect::<Vec<u8>>());
+            assert_eq!((report.bundles, report.failed, report.buffer_full), (0, 0, 0));
+        }
+        assert!(!sender.bundling.is_on(1), "it goes on trying");
+    }
 }
