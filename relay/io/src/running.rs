@@ -9,7 +9,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use mio::{Poll, Waker};
-use relay_core::{Change, Port, Refusal, Replacement, SessionStatistics, SessionToken, Totals, WantedSession};
+use relay_core::{Change, Port, Refusal, Relay, Replacement, SessionStatistics, SessionToken, Totals, WantedSession};
 
 use crate::counters::IoCounters;
 use crate::failures::{Failure, Failures};
@@ -121,7 +121,7 @@ impl RunningRelay {
             let (jobs, received_jobs) = channel();
             let mut assignment = Assignment {
                 settings: settings.clone(),
-                secret,
+                relay: Relay::new(settings.relay.clone(), secret),
                 place: Place { number, workers },
                 endpoints,
                 jobs: received_jobs,

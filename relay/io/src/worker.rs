@@ -39,8 +39,7 @@ pub(crate) struct Place {
 /// Everything that a worker is given, from another thread.
 pub(crate) struct Assignment {
     pub(crate) settings: Settings,
-    /// A random number that nobody outside may know.
-    pub(crate) secret: u64,
+    pub(crate) relay: Relay,
     pub(crate) place: Place,
     /// At least one.
     pub(crate) endpoints: Vec<Endpoint>,
@@ -79,10 +78,9 @@ impl Assignment {
 impl Worker {
     /// On the thread that it works on. The poll watches the sockets already.
     pub(crate) fn new(assignment: Assignment, poll: Poll) -> Worker {
-        let settings = assignment.settings;
-        let transport = Transport::new(&settings, &assignment.endpoints[0].socket);
+        let transport = Transport::new(&assignment.settings, &assignment.endpoints[0].socket);
         Worker {
-            relay: Relay::new(settings.relay, assignment.secret),
+            relay: assignment.relay,
             inbox: transport.inbox(),
             outboxes: Outboxes::new(&assignment.endpoints),
             transport,
@@ -92,7 +90,7 @@ impl Worker {
             shared: assignment.shared,
             place: assignment.place,
             started: Instant::now(),
-            spin: settings.spin,
+            spin: assignment.settings.spin,
             current: None,
             counters: IoCounters::default(),
             pushes: Vec::new(),
