@@ -282,14 +282,14 @@ mod tests {
         for (at_once, bundling) in [(1, false), (64, false), (64, true)] {
             let (relay, _) = socket();
             let (peer, good) = socket();
-            // Forbidden without SO_BROADCAST; and an address that is not ours.
+            // Forbidden without SO_BROADCAST; and nobody's address, which is refused as bundles are.
             let broadcast = SocketAddr::from(([255, 255, 255, 255], 9));
-            let foreign = Some([192, 0, 2, 1]);
+            let nobody = Some([224, 0, 0, 1]);
             let buffer: Vec<u8> = (0..250).flat_map(|number| [number; 10]).collect();
             let departures: Vec<_> = (0..250)
                 .map(|number| match number % 10 {
                     5 | 6 => departure(broadcast, None, number * 10, 10),
-                    7 | 8 => departure(good, foreign, number * 10, 10),
+                    7 | 8 => departure(good, nobody, number * 10, 10),
                     _ => departure(good, None, number * 10, 10),
                 })
                 .collect();
