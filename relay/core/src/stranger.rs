@@ -85,7 +85,7 @@ impl Relay {
     fn may_come_from(&self, user: UserIndex, ip: IpAddr) -> bool {
         let registered = self.table.users[user].registered_ip;
         !self.settings.enforce_source_ip
-            || registered.map_or(true, |registered| registered.to_canonical() == ip.to_canonical())
+            || registered.is_none_or(|registered| registered.to_canonical() == ip.to_canonical())
     }
 
     /// One answer for all who are turned away: it must not tell which of the two tokens is wrong.

@@ -10,6 +10,8 @@
 mod batch;
 mod binding;
 mod counters;
+#[cfg(unix)]
+mod descriptors;
 mod failures;
 mod job;
 #[cfg(all(target_os = "linux", not(feature = "portable")))]
@@ -29,6 +31,8 @@ use portable as platform;
 
 pub use binding::{bind, Listen};
 pub use counters::IoCounters;
+#[cfg(unix)]
+pub use descriptors::duplicate;
 pub use failures::Failure;
 pub use running::{ControlError, Load, Refused, RunningRelay, Statistics};
 pub use settings::{Settings, StartError};

@@ -1,4 +1,5 @@
-//! What Linux can do beyond one datagram per system call. All `unsafe` code of the relay is in this folder.
+//! What Linux can do beyond one datagram per system call. All `unsafe` code of the relay is in this folder, but for one line in
+//! `descriptors.rs`.
 
 mod address;
 mod bundling;
