@@ -75,7 +75,8 @@ class TestFlags:
 
 class TestMessages:
     def test_version(self, tmp_path: Path) -> None:
-        assert re.fullmatch(r"waymeet \d+\.\d+\.\d+, Python 3\.\d+\.\d+\n", waymeet("--version", home=tmp_path).stdout)
+        said = waymeet("--version", home=tmp_path).stdout
+        assert re.fullmatch(r"waymeet \d+\.\d+\.\d+, Python 3\.\d+\.\d+, relay (native|in Python)\n", said)
 
     def test_settings_mistake(self, tmp_path: Path) -> None:
         (tmp_path / "a.toml").write_text("prot = 1")

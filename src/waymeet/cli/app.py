@@ -98,7 +98,10 @@ def _control_plane_flags(
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"waymeet {__version__}, Python {sys.version.split()[0]}")
+        from waymeet.node.relay.choice import why_not_native
+
+        relay = "native" if why_not_native() is None else "in Python"
+        typer.echo(f"waymeet {__version__}, Python {sys.version.split()[0]}, relay {relay}")
         raise typer.Exit
 
 

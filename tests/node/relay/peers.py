@@ -3,10 +3,12 @@
 import itertools
 import random
 import socket
+from collections.abc import Callable
 from typing import Protocol
 
+from tests.clocks import ManualClock
 from tests.node.relay.world import HOST, SESSION, A, B
-from tests.polling import GENEROUS_SECONDS
+from tests.polling import GENEROUS_SECONDS, Result, eventually
 from waymeet.model.relays import RelayMember, RelaySpec
 from waymeet.node.relay.engine import RelayEngine
 from waymeet.node.relay.reasons import Port
@@ -69,3 +71,13 @@ class Peer:
             return came
         finally:
             self.socket.settimeout(GENEROUS_SECONDS)
+
+
+def lapse(clock: ManualClock, check: Callable[[], Result]) -> Result:
+    """The first true result of `check` as time goes by: the clock's, and the machine's."""
+
+    def later() -> Result:
+        clock.advance(0.001)
+        return check()
+
+    return eventually(later)

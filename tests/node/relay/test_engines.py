@@ -12,9 +12,9 @@ import pytest
 
 from tests.clocks import ManualClock
 from tests.conftest import missing
-from tests.node.relay.peers import ADDRESS, GAME, HOSTS, RULES, OpenEngine, Peer, spec
+from tests.node.relay.peers import ADDRESS, GAME, HOSTS, RULES, OpenEngine, Peer, lapse, spec
 from tests.node.relay.world import HOST, SESSION, A, B, data, data_to, ping
-from tests.polling import Result, eventually
+from tests.polling import eventually
 from tests.ports import PortWindow
 from waymeet.model.errors import Unavailable
 from waymeet.model.instant import after
@@ -26,16 +26,6 @@ from waymeet.node.sockets import bind_udp
 PART = 128
 """Sessions that a relay looks at between two batches of datagrams, or more."""
 MILLISECOND = 1_000_000
-
-
-def lapse(clock: ManualClock, check: Callable[[], Result]) -> Result:
-    """The first true result of `check` as time goes by: the clock's, and the machine's."""
-
-    def later() -> Result:
-        clock.advance(0.001)
-        return check()
-
-    return eventually(later)
 
 
 def test_data_before_any_ping_reaches_the_host_and_the_answer_the_client(

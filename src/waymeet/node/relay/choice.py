@@ -4,12 +4,14 @@ import sys
 from dataclasses import dataclass
 from enum import StrEnum
 from importlib import resources
+from importlib.resources.abc import Traversable
 
 import waymeet
 from waymeet.model.errors import Invalid
 
 MISSING = "_relay_missing.txt"
 """In the package, where it was built without the native relay: the reason."""
+BUILD = "run `make build`, or install Waymeet again"
 
 
 class EngineKind(StrEnum):
@@ -59,18 +61,24 @@ def why_not_native() -> str | None:
     try:
         from waymeet import _relay
     except ImportError as error:
-        return f"{_why_not_built() or error}; then run `make build`, or install Waymeet again"
-    version = _relay.build_info()["version"]
-    if version != waymeet.__version__:
-        return f"it was built for Waymeet {version}: run `make build`, or install Waymeet again"
-    return None
+        return why_missing(resources.files(waymeet), error)
+    return why_stale(_relay.build_info()["version"])
 
 
-def _why_not_built() -> str:
-    try:
-        return resources.files(waymeet).joinpath(MISSING).read_text(encoding="utf-8").strip()
-    except OSError:
-        return ""
+def why_missing(package: Traversable, error: ImportError) -> str:
+    """Why a `package` has no native relay, or one that cannot be loaded."""
+    reason = f"it cannot be loaded ({error})"
+    if not any(each.name.startswith("_relay.") and each.name.endswith(".so") for each in package.iterdir()):
+        record = package.joinpath(MISSING)
+        reason = record.read_text(encoding="utf-8").strip() if record.is_file() else "it was not built"
+    return f"{reason}; then {BUILD}"
+
+
+def why_stale(version: str) -> str | None:
+    """Why a native relay of this version does not do."""
+    if version == waymeet.__version__:
+        return None
+    return f"it was built for Waymeet {version}; {BUILD}"
 
 
 def _invalid(node: str, name: str, text: str) -> Invalid:
