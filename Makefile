@@ -54,6 +54,7 @@ lint: $(TESTABLE) ## Formatting, ruff, types, import rules, house rules
 	check $(BIN)/lint-imports --no-logo; \
 	check $(BIN)/python -m tools.lint src/waymeet; \
 	$(if $(RUST),check tools/check-rust lint;) \
+	[ -e $(NATIVE_MISSING) ] || check $(BIN)/stubtest waymeet._relay --concise --mypy-config-file pyproject.toml; \
 	exit $$status
 
 format: $(TESTABLE) ## Format the code and mend what can be mended

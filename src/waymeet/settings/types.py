@@ -341,7 +341,7 @@ class RelaySettings(Section, frozen=True, kw_only=True):
     engine: Annotated[
         Literal["auto", "native", "python"],
         Meta(
-            description="`native` takes a fraction of the time for each datagram and must have been built; `python` always "
+            description="`native` needs less processor time and must have been built; `python` always "
             "works; `auto` = `native` where it was built"
         ),
     ] = "auto"
