@@ -21,7 +21,7 @@ RUST_SOURCES := $(wildcard Cargo.* relay/*/Cargo.toml relay/*/build.rs) $(shell 
 # There where the native relay could not be built, with the reason in it.
 NATIVE_MISSING := src/waymeet/_relay_missing.txt
 # What was missing may be there by now; asked when asked to build, so that what fails does not hold up each time.
-BUILD_AGAIN := $(and $(filter build,$(MAKECMDGOALS)),$(wildcard $(NATIVE_MISSING)),$(shell tools/find-toolchain 2>&- && echo again))
+BUILD_AGAIN := $(and $(filter build,$(MAKECMDGOALS)),$(wildcard $(NATIVE_MISSING)),$(shell tools/find-toolchain 2>/dev/null && echo again))
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

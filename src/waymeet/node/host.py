@@ -51,7 +51,7 @@ def run_nodes(
     supervisor is gone, they run on and are found again by the next node with the same data directory. `stop_at_once`
     only stops what an earlier run left. `environment` is this process's own. Raises `Invalid` for an unknown driver, a
     port of a beacon or relay that is taken, or a relay's engine that cannot be had, `Unavailable` for a driver that cannot
-    be used here.
+    be used, or a relay that cannot run, here.
     """
     with (
         _beacons([] if stop_at_once else definitions, clock, rng) as beacons,

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from waymeet.model.errors import Unavailable
 from waymeet.model.instant import Clock
 from waymeet.node.ports import WantedPort, open_ports
 from waymeet.node.relay.choice import WantedEngine, choose, why_not_native
@@ -47,7 +48,8 @@ def open_relay(
     """A relay on the node's address, open from now on: whoever speaks is told Checking until it knows its sessions.
 
     Ports that are not named are those of the last time, kept in the node's `directory`, or new ones outside `avoid`.
-    Raises `Invalid`, naming the setting, when a port, or the `engine` that is wanted, cannot be had.
+    Raises `Invalid`, naming the setting, when a port, or the `engine` that is wanted, cannot be had; `Unavailable` when the
+    system gives no threads or memory.
     """
     choice = choose(name, engine, why_not_native())
     bind = partial(bind_udp, sets=engine.workers)
@@ -106,15 +108,18 @@ def _start_native(
     with ExitStack() as undo:
         for each in (*server, *client):
             undo.enter_context(each)
-        relay = NativeRelay(
-            name,
-            server,
-            client,
-            rules,
-            clock,
-            secret,
-            workers=engine.workers,
-            spin_microseconds=engine.spin_microseconds,
-        )
+        try:
+            relay = NativeRelay(
+                name,
+                server,
+                client,
+                rules,
+                clock,
+                secret,
+                workers=engine.workers,
+                spin_microseconds=engine.spin_microseconds,
+            )
+        except OSError as error:
+            raise Unavailable(f"node {name}: its relay cannot be started: {error.strerror or error}") from None
         undo.pop_all()
     return relay
