@@ -225,7 +225,7 @@ class TestWhyItIsNotThere:
         assert reason == "cargo is missing; then run `make build`, or install Waymeet again"
 
     def test_without_a_record_it_was_not_built(self, tmp_path: Path) -> None:
-        assert why_missing(tmp_path, ImportError("no module")).startswith("it was not built; then run `make build`")
+        assert why_missing(tmp_path, ImportError("no module")).startswith("it was not built; run `make build`")
 
     def test_one_that_cannot_be_loaded_says_why(self, tmp_path: Path) -> None:
         (tmp_path / "_relay.abi3.so").touch()

@@ -67,11 +67,12 @@ def why_not_native() -> str | None:
 
 def why_missing(package: Traversable, error: ImportError) -> str:
     """Why a `package` has no native relay, or one that cannot be loaded."""
-    reason = f"it cannot be loaded ({error})"
-    if not any(each.name.startswith("_relay.") and each.name.endswith(".so") for each in package.iterdir()):
-        record = package.joinpath(MISSING)
-        reason = record.read_text(encoding="utf-8").strip() if record.is_file() else "it was not built"
-    return f"{reason}; then {BUILD}"
+    if any(each.name.startswith("_relay.") and each.name.endswith(".so") for each in package.iterdir()):
+        return f"it cannot be loaded ({error}); {BUILD}"
+    record = package.joinpath(MISSING)
+    if record.is_file():
+        return f"{record.read_text(encoding='utf-8').strip()}; then {BUILD}"
+    return f"it was not built; {BUILD}"
 
 
 def why_stale(version: str) -> str | None:
