@@ -65,7 +65,9 @@ docs: $(BUILT) ## Bring the tables in docs/ up to date with the code
 	$(BIN)/python -m waymeet.settings.reference docs/configuration.md
 
 bench: $(TESTABLE) ## Measure; the scripts say how and print numbers
-	@for script in bench/*.py; do [ -e "$$script" ] || continue; echo "== $$script"; $(BIN)/python "$$script" || exit 1; done
+	@tools/install-relay-contenders
+	@for script in bench/*.py bench/relay/compare.py; do \
+	[ -e "$$script" ] || continue; echo "== $$script"; $(BIN)/python "$$script" || exit 1; done
 
 lock: $(BUILT) ## Choose newer versions of the dependencies and write the lock files
 	tools/lock $(BIN)/python
