@@ -5,13 +5,17 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use mio::net::UdpSocket;
+use mio::{Events, Interest, Poll, Token, Waker};
 use socket2::Socket;
 
 use crate::batch::{Arrival, Departure, Inbox, Received};
 use crate::counters::SendReport;
 use crate::settings::Settings;
+use crate::sockets::Endpoint;
+use crate::worker::WAKE;
 
 /// Several workers cannot share a port, since nothing would give each its sessions.
 pub(crate) const SHARES_PORTS: bool = false;
@@ -94,6 +98,51 @@ impl Transport {
                 report.count_lost(&error, 1);
             }
         }
+    }
+}
+
+/// How long to sleep when nothing happens. Sockets are looked at after that even if nothing was said about them.
+const NAP: Duration = Duration::from_secs(1);
+
+/// What a worker waits for: its sockets, and whoever wakes it. It speaks of a socket once, when something arrives.
+pub(crate) struct Lookout {
+    poll: Poll,
+    events: Events,
+}
+
+impl Lookout {
+    pub(crate) fn new(endpoints: &mut [Endpoint]) -> io::Result<(Lookout, Waker)> {
+        let poll = Poll::new()?;
+        for (number, endpoint) in endpoints.iter_mut().enumerate() {
+            poll.registry()
+                .register(&mut endpoint.socket, Token(number), Interest::READABLE)?;
+        }
+        let waker = Waker::new(poll.registry(), WAKE)?;
+        let events = Events::with_capacity(8);
+        Ok((Lookout { poll, events }, waker))
+    }
+
+    /// Marks the sockets that have something; returns whether there was anything, which includes being woken. Never waits.
+    pub(crate) fn glance(&mut self, readable: &mut [bool]) -> bool {
+        self.look(Duration::ZERO, readable)
+    }
+
+    /// Likewise, once there is something.
+    pub(crate) fn wait(&mut self, readable: &mut [bool]) {
+        if !self.look(NAP, readable) {
+            readable.fill(true);
+        }
+    }
+
+    fn look(&mut self, timeout: Duration, readable: &mut [bool]) -> bool {
+        // Interrupted by a signal: as if something had happened.
+        if self.poll.poll(&mut self.events, Some(timeout)).is_err() {
+            return true;
+        }
+        for event in self.events.iter().filter(|event| event.token() != WAKE) {
+            readable[event.token().0] = true;
+        }
+        !self.events.is_empty()
     }
 }
 

@@ -8,15 +8,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use mio::{Poll, Waker};
+use mio::Waker;
 use relay_core::{Change, Port, Refusal, Relay, Replacement, SessionStatistics, SessionToken, Totals, WantedSession};
 
 use crate::counters::IoCounters;
 use crate::failures::{Failure, Failures};
 use crate::job::{Changes, Job, Part};
+use crate::platform::Lookout;
 use crate::settings::{Settings, StartError};
 use crate::sockets::{self, worker_of, SocketFacts, WorkerSockets};
-use crate::worker::{Assignment, Place, Worker, WAKE};
+use crate::worker::{Assignment, Place, Worker};
 
 /// A relay at work. May be used from several threads at once. Stops when it is dropped.
 ///
@@ -115,11 +116,10 @@ impl RunningRelay {
             facts: adopted.iter().flatten().map(|endpoint| endpoint.facts).collect(),
         };
         let workers = adopted.len();
-        for (number, endpoints) in adopted.into_iter().enumerate() {
-            let poll = Poll::new()?;
-            let waker = Waker::new(poll.registry(), WAKE)?;
+        for (number, mut endpoints) in adopted.into_iter().enumerate() {
+            let (lookout, waker) = Lookout::new(&mut endpoints)?;
             let (jobs, received_jobs) = channel();
-            let mut assignment = Assignment {
+            let assignment = Assignment {
                 settings: settings.clone(),
                 relay: Relay::new(settings.relay.clone(), secret),
                 place: Place { number, workers },
@@ -127,10 +127,9 @@ impl RunningRelay {
                 jobs: received_jobs,
                 shared: shared.clone(),
             };
-            assignment.register(&poll)?;
             let thread = thread::Builder::new()
                 .name(format!("relay-{number}"))
-                .spawn(move || Worker::new(assignment, poll).run())?;
+                .spawn(move || Worker::new(assignment, lookout).run())?;
             relay.workers.push(Hold {
                 jobs,
                 waker,

@@ -1,6 +1,5 @@
 //! The thread that moves datagrams. It shares nothing with other threads but a channel of jobs.
 
-use std::io;
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::Receiver;
@@ -8,25 +7,23 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use mio::{Events, Interest, Poll, Token};
+use mio::Token;
 use relay_core::{session_number, DropReason, Moment, Push, Relay, Verdict, MAX_DATAGRAM};
 
 use crate::batch::{Arrival, Departure, Inbox};
 use crate::counters::{IoCounters, SendReport};
 use crate::job::{Job, Workplace};
 use crate::outboxes::Outboxes;
-use crate::platform::Transport;
+use crate::platform::{Lookout, Transport};
 use crate::running::Shared;
 use crate::settings::Settings;
 use crate::sockets::{worker_of, Endpoint};
 
 pub(crate) const WAKE: Token = Token(usize::MAX);
-/// How long to sleep when nothing happens. Sockets are looked at after that even if nothing was said about them.
-const NAP: Duration = Duration::from_secs(1);
 
 /// How long to wait after a mistake.
 const PAUSE: Duration = Duration::from_millis(10);
-/// Errors of one socket, with nothing received in between, after which it is not looked at again before something arrives.
+/// Errors of one socket, with nothing received in between, after which each one more is a pause: whatever is wrong, it takes time.
 const ERRORS: u32 = 8;
 
 /// Which worker this is, of how many.
@@ -53,7 +50,7 @@ pub(crate) struct Worker {
     transport: Transport,
     inbox: Inbox,
     outboxes: Outboxes,
-    poll: Poll,
+    lookout: Lookout,
     jobs: Receiver<Job>,
     shared: Arc<Shared>,
     place: Place,
@@ -64,20 +61,9 @@ pub(crate) struct Worker {
     pushes: Vec<Push>,
 }
 
-impl Assignment {
-    /// Has the poll watch the sockets.
-    pub(crate) fn register(&mut self, poll: &Poll) -> io::Result<()> {
-        for (number, endpoint) in self.endpoints.iter_mut().enumerate() {
-            poll.registry()
-                .register(&mut endpoint.socket, Token(number), Interest::READABLE)?;
-        }
-        Ok(())
-    }
-}
-
 impl Worker {
-    /// On the thread that it works on. The poll watches the sockets already.
-    pub(crate) fn new(assignment: Assignment, poll: Poll) -> Worker {
+    /// On the thread that it works on. The lookout watches the sockets of the assignment.
+    pub(crate) fn new(assignment: Assignment, lookout: Lookout) -> Worker {
         let transport = Transport::new(&assignment.settings, &assignment.endpoints[0].socket);
         Worker {
             relay: assignment.relay,
@@ -85,7 +71,7 @@ impl Worker {
             outboxes: Outboxes::new(&assignment.endpoints),
             transport,
             endpoints: assignment.endpoints,
-            poll,
+            lookout,
             jobs: assignment.jobs,
             shared: assignment.shared,
             place: assignment.place,
@@ -113,8 +99,7 @@ impl Worker {
     }
 
     fn serve(&mut self) {
-        let mut events = Events::with_capacity(8);
-        // The poll speaks of a socket once, when something arrives; from then on it is ours to remember that there is more.
+        // What was found at a socket is ours to remember until the socket says that there is no more.
         let mut readable = vec![true; self.endpoints.len()];
         while !self.is_told_to_stop() {
             let attended = self.attend_to_jobs();
@@ -125,7 +110,12 @@ impl Worker {
             }
             // After one job there may be another, which was announced together with it.
             let busy = attended || readable.contains(&true);
-            self.wait(busy, &mut events, &mut readable);
+            if busy {
+                // Trying costs less than asking.
+                readable.fill(true);
+            } else {
+                self.wait(&mut readable);
+            }
         }
     }
 
@@ -167,8 +157,11 @@ impl Worker {
             Err(_) => {
                 self.counters.receive_errors += 1;
                 endpoint.errors_in_a_row += 1;
-                // It says nothing about what waits behind it, which nobody will tell of again. If it stays, the nap ends it.
-                return endpoint.errors_in_a_row < ERRORS;
+                if endpoint.errors_in_a_row >= ERRORS {
+                    thread::sleep(PAUSE);
+                }
+                // It says nothing about what waits behind it, which nobody may tell of again.
+                return true;
             }
         };
         endpoint.errors_in_a_row = 0;
@@ -249,37 +242,17 @@ impl Worker {
         self.relay.count_drops(DropReason::SendFailed, report.failed);
     }
 
-    /// Finds out which sockets have something, sleeping until one has or a job comes, unless there is work left.
-    fn wait(&mut self, busy: bool, events: &mut Events, readable: &mut [bool]) {
-        if busy {
-            // Where all of them are known to have something, there is nothing to find out.
-            if readable.contains(&false) {
-                self.look(Duration::ZERO, events, readable);
-            }
-            return;
-        }
-        let mut found = false;
+    /// Finds out which sockets have something, sleeping until one has or a job comes.
+    fn wait(&mut self, readable: &mut [bool]) {
         if !self.spin.is_zero() {
             let started = Instant::now();
-            while !found && started.elapsed() < self.spin {
-                found = self.look(Duration::ZERO, events, readable);
+            while started.elapsed() < self.spin {
+                if self.lookout.glance(readable) {
+                    return;
+                }
             }
         }
-        if !found && !self.look(NAP, events, readable) {
-            readable.fill(true);
-        }
-    }
-
-    /// Returns whether there was anything, which includes being woken.
-    fn look(&mut self, timeout: Duration, events: &mut Events, readable: &mut [bool]) -> bool {
-        // Interrupted by a signal: as if something had happened.
-        if self.poll.poll(events, Some(timeout)).is_err() {
-            return true;
-        }
-        for event in events.iter().filter(|event| event.token() != WAKE) {
-            readable[event.token().0] = true;
-        }
-        !events.is_empty()
+        self.lookout.wait(readable);
     }
 }
 

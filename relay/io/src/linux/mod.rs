@@ -3,6 +3,7 @@
 
 mod address;
 mod bundling;
+mod lookout;
 mod notes;
 mod options;
 mod receive;
@@ -16,6 +17,8 @@ use socket2::Socket;
 use crate::batch::{Departure, Inbox, Received};
 use crate::counters::SendReport;
 use crate::settings::Settings;
+
+pub(crate) use lookout::Lookout;
 
 /// Several workers can share a port.
 pub(crate) const SHARES_PORTS: bool = true;
