@@ -45,6 +45,7 @@ from waymeet.placement.limits import LatencyStep
 from waymeet.placement.places import place as site_place
 from waymeet.relays.confirming import Confirmations
 from waymeet.relays.endings import RelayEndings
+from waymeet.relays.isolating import IsolatingStore
 from waymeet.relays.loop import RelayLoop
 from waymeet.relays.service import RelayService
 from waymeet.relays.serving import RelayServing
@@ -182,11 +183,12 @@ class World:
         endings = RelayEndings(relay_webhook)
         confirmations = Confirmations(store, store.bells, self.clock, CONFIRMING_SECONDS)
         self.geography = geography
+        relay_store = IsolatingStore(store, relay_webhook, self.clock, self.rng)
         self.relays = RelayService(
-            store, finder, geography, self.locations, endings, confirmations, self.clock, self.rng
+            relay_store, finder, geography, self.locations, endings, confirmations, self.clock, self.rng
         )
-        self.relay_serving = RelayServing(store, endings, relay_webhook, self.clock)
-        self.relay_loop = RelayLoop(store, endings, self.directory, self.clock, 60.0)
+        self.relay_serving = RelayServing(relay_store, endings, relay_webhook, self.clock)
+        self.relay_loop = RelayLoop(relay_store, endings, self.directory, self.clock, 60.0)
         self.tokens: dict[str, str] = {}
 
     async def found(self) -> "World":

@@ -62,6 +62,7 @@ from waymeet.model.errors import Invalid, WaymeetError
 from waymeet.placement.limits import LatencyStep
 from waymeet.relays.confirming import Confirmations
 from waymeet.relays.endings import RelayEndings
+from waymeet.relays.isolating import IsolatingStore
 from waymeet.relays.loop import RelayLoop
 from waymeet.relays.service import RelayService
 from waymeet.relays.serving import RelayServing
@@ -202,8 +203,9 @@ class ControlPlane:
         session_loop = SessionLoop(store, Seeking(store, seater, session_hook, finder, clock), clock)
         relay_hook = RelayWebhook(relay_webhook, rng)
         relay_endings = RelayEndings(relay_hook)
+        relay_store = IsolatingStore(store, relay_hook, clock, rng)
         relays = RelayService(
-            store,
+            relay_store,
             finder,
             geography,
             locations,
@@ -213,8 +215,8 @@ class ControlPlane:
             rng,
             fqdn_suffix=settings.relays.fqdn_suffix,
         )
-        relay_serving = RelayServing(store, relay_endings, relay_hook, clock)
-        relay_loop = RelayLoop(store, relay_endings, directory, clock, settings.relays.node_lost_seconds)
+        relay_serving = RelayServing(relay_store, relay_endings, relay_hook, clock)
+        relay_loop = RelayLoop(relay_store, relay_endings, directory, clock, settings.relays.node_lost_seconds)
         beacon_health = BeaconHealth()
         beacon_loop = BeaconLoop(directory, beacon_health, UdpProber(rng), clock)
         domain_metrics = DomainMetrics()

@@ -8,7 +8,7 @@ from waymeet.model.ids import NodeName, OrganisationId, SessionId
 from waymeet.model.instant import Instant
 from waymeet.model.paging import Page, PageRequest
 from waymeet.model.relays import RelayLoad
-from waymeet.relays.types import RelayChanges, RelayEndpoint, RelaySession, RelayTotals
+from waymeet.relays.types import RelayChanges, RelayEndpoint, RelaySession, RelayTotals, SalvagedSession
 from waymeet.webhooks.ports import WebhookRows
 
 Result = TypeVar("Result")
@@ -19,6 +19,8 @@ class RelayRows(Protocol):
 
     Changes of one node are numbered in the order in which they commit: the row that counts them stays locked until the
     transaction ends. Whoever has applied everything up to a number has therefore missed nothing below it.
+
+    Whatever returns sessions raises `UnreadableSessions` when it meets any that cannot be read.
     """
 
     async def join(self, node: NodeName, capacity: int, endpoint: RelayEndpoint) -> None:
@@ -62,6 +64,12 @@ class RelayRows(Protocol):
         """Sessions of whichever organisation, in the order of their ids, held until the transaction ends."""
 
     async def save(self, session: RelaySession) -> None: ...
+
+    async def salvage(self, session_ids: Sequence[SessionId]) -> Sequence[SalvagedSession]:
+        """As `lock_many`, whether or not they can be read."""
+
+    async def rewrite(self, session: RelaySession) -> None:
+        """Write every member of a session that is there already, and count anew what its relay is to serve."""
 
     async def page(self, organisation: OrganisationId, request: PageRequest) -> Page[RelaySession]:
         """Sessions that have not ended, newest first."""

@@ -27,7 +27,7 @@ from waymeet.relays.bells import RELAY
 from waymeet.relays.confirming import Confirmations
 from waymeet.relays.endings import RelayEndings
 from waymeet.relays.ports import RelayStore, RelayTransaction
-from waymeet.relays.tokens import new_token, new_tokens
+from waymeet.relays.tokens import free_token, new_token, new_tokens
 from waymeet.relays.types import (
     HIGHEST_USERS,
     REVOKED_KEPT,
@@ -109,9 +109,6 @@ class RelayService:
         node: Node,
         change: int,
     ) -> RelaySession:
-        token = new_token(self._rng)
-        while await tx.relays.token_taken(token):
-            token = new_token(self._rng)
         now = self._clock.now()
         session_id = new_session_id(self._rng)
         ports = node.profile.relay
@@ -121,7 +118,7 @@ class RelayService:
             organisation=organisation,
             node_name=node.name,
             status=RelayStatus.INITIALIZING,
-            token=token,
+            token=await free_token(tx, self._rng),
             users=users,
             owner=users[0].token if request.owned_by_first else None,
             endpoint=RelayEndpoint(node.profile.address, ports),

@@ -12,7 +12,8 @@ from waymeet.model.relays import DropReason, RelayCounters, RelayLoad, RelaySpec
 from waymeet.model.states import RelayStatus, move_relay
 from waymeet.relays.bells import CONFIRMED
 from waymeet.relays.endings import RelayEndings
-from waymeet.relays.ports import RelayStore, RelayTransaction
+from waymeet.relays.isolating import IsolatingStore
+from waymeet.relays.ports import RelayTransaction
 from waymeet.relays.types import DROPPED, RELAY_TRAFFIC, RelayChanges, RelayEndpoint, RelaySession
 from waymeet.relays.webhook import RelayWebhook
 
@@ -30,7 +31,7 @@ _REASONS = frozenset(DropReason)
 class RelayServing:
     """The conversation with a node about its relay, without the socket."""
 
-    def __init__(self, store: RelayStore, endings: RelayEndings, webhook: RelayWebhook, clock: Clock) -> None:
+    def __init__(self, store: IsolatingStore, endings: RelayEndings, webhook: RelayWebhook, clock: Clock) -> None:
         self._store = store
         self._endings = endings
         self._webhook = webhook
@@ -109,41 +110,41 @@ class RelayServing:
         if not found:
             return False
 
-        async def unit(tx: RelayTransaction) -> None:
+        async def make_ready(tx: RelayTransaction, session_ids: Sequence[SessionId]) -> None:
             now = self._clock.now()
-            for session in await tx.relays.lock_many(found):
+            for session in await tx.relays.lock_many(session_ids):
                 if session.status is RelayStatus.INITIALIZING and session.change <= change:
                     ready = replace(session, status=move_relay(session.status, RelayStatus.READY), due_at=None)
                     await tx.relays.save(ready)
                     await self._webhook.queue(tx, ready, now)
 
-        await self._store.write(unit)
+        await self._store.each(found, make_ready)
         return len(found) == READY_PER_UNIT
 
     async def idle(self, node: NodeName, keys: Sequence[str]) -> None:
         """The node says that nobody has used these sessions for so long that they end (relay wire, 5.7). Repeatable."""
+
+        async def end(tx: RelayTransaction, session_ids: Sequence[SessionId]) -> None:
+            now = self._clock.now()
+            for session in await tx.relays.lock_many(session_ids):
+                # A node speaks for its own sessions only.
+                if session.node_name == node and session.ready:
+                    await self._endings.end(tx, session, now)
+
         for batch in _batches(keys):
-
-            async def unit(tx: RelayTransaction, batch: list[SessionId] = batch) -> None:
-                now = self._clock.now()
-                for session in await tx.relays.lock_many(batch):
-                    # A node speaks for its own sessions only.
-                    if session.node_name == node and session.ready:
-                        await self._endings.end(tx, session, now)
-
-            await self._store.write(unit)
+            await self._store.each(batch, end)
 
     async def refused(self, node: NodeName, keys: Sequence[str]) -> None:
         """The node says that its relay has no room for these sessions, or their users: they have failed. Repeatable."""
+
+        async def fail(tx: RelayTransaction, session_ids: Sequence[SessionId]) -> None:
+            now = self._clock.now()
+            for session in await tx.relays.lock_many(session_ids):
+                if session.node_name == node and session.wanted:
+                    await self._endings.fail(tx, session, f"relay '{node}' has no room for it and its users", now)
+
         for batch in _batches(keys):
-
-            async def unit(tx: RelayTransaction, batch: list[SessionId] = batch) -> None:
-                now = self._clock.now()
-                for session in await tx.relays.lock_many(batch):
-                    if session.node_name == node and session.wanted:
-                        await self._endings.fail(tx, session, f"relay '{node}' has no room for it and its users", now)
-
-            await self._store.write(unit)
+            await self._store.each(batch, fail)
 
     async def record_load(self, node: NodeName, load: RelayLoad) -> None:
         """Add what the relay has counted since it last said so to what all relays have counted. Repeatable."""

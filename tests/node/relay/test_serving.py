@@ -217,6 +217,22 @@ async def test_sessions_for_which_there_is_no_room_are_named(
     assert "no room for 1 sessions" in caplog.text
 
 
+async def test_sessions_that_no_relay_can_serve_are_named_and_the_others_served(
+    plane: FakeControlPlane, relay: Relay, clock: ManualClock, players: tuple[Player, Player]
+) -> None:
+    host, alice = players
+    unfit = (spec("a", 0, 1), spec("b", 2**32, 1), spec("c", 5, 2**32 | 1), spec("d", 6, 1, owner=-1))
+    async with running(plane, relay, clock):
+        conversation = await plane.conversation()
+        await conversation.welcome()
+        await conversation.send(RelaysFull(1, (*unfit[:2], GAME, *unfit[2:])))
+        assert await applied(conversation) == RelaysApplied(1, ("a", "b", "c", "d"))
+        assert await host.ask(ping(SESSION, HOST)) == b"\1\2"
+        await conversation.send(RelaysDelta(2, (*unfit, spec("other", 9, A))))
+        assert await applied(conversation) == RelaysApplied(2, ("a", "b", "c", "d"))
+        assert await alice.ask(ping(9, A)) == b"\1\2"
+
+
 async def test_it_relays_on_while_nobody_talks_to_it_and_is_brought_level_afterwards(
     plane: FakeControlPlane, relay: Relay, clock: ManualClock, players: tuple[Player, Player]
 ) -> None:
