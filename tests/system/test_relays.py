@@ -1,40 +1,16 @@
 """Relay sessions over real processes and real datagrams: who gets through, who does not, and what survives what."""
 
-import re
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 
-import httpx
 import pytest
 
 from tests.geo.mmdb import LONDON, database
 from tests.polling import eventually
-from tests.system.installation import TOKEN, Installation, node_table
+from tests.system.installation import Installation, node_table
 from tests.system.processes import Role
-from tests.system.relay_players import INVALID, VALID, RelayPlayer, meet
-from waymeet.client import Client, ClientError, RelaySession, RelayStatus, Unavailable
-
-HOST, GUEST = "203.0.113.7", "198.51.100.23"
-CALLERS = 20
-SESSIONS = 200
-
-
-def ready(client: Client, *ips: str) -> RelaySession:
-    made = client.relays.create(ips or (HOST, GUEST))
-    return client.relays.wait_until_ready(made.session_id)
-
-
-@contextmanager
-def players(session: RelaySession, source: str = "127.0.0.1") -> Iterator[tuple[RelayPlayer, RelayPlayer]]:
-    """The session's first user as host, the second as a client."""
-    host, guest = (user.authorization_token for user in session.session_users)
-    with (
-        closing(RelayPlayer(session, host, server=True, source=source)) as server,
-        closing(RelayPlayer(session, guest, source=source)) as client,
-    ):
-        yield server, client
+from tests.system.relay_players import GUEST, HOST, INVALID, VALID, RelayPlayer, meet, players, ready
+from waymeet.client import ClientError, RelayStatus, Unavailable
 
 
 def test_from_create_to_delete(installation: Installation) -> None:
@@ -167,41 +143,3 @@ def test_the_nearest_of_several_relays(tmp_path: Path) -> None:
         assert session.relay is not None
         assert session.relay.ip == "127.0.0.3"
         assert [user.latitude for user in session.session_users] == [51.5072, None]
-
-
-@pytest.mark.parametrize("database_url", ["sqlite", "postgres"], indirect=True)
-def test_many_at_once_and_none_is_lost_or_left(tmp_path: Path, database_url: str) -> None:
-    with Installation(tmp_path, database_url=database_url, nodes=[node_table("local", "127.0.0.1")]) as installation:
-        installation.up()
-        client = installation.client
-        url = installation.url
-
-        def caller(number: int) -> list[str]:
-            made: list[str] = []
-            with Client(url, TOKEN, timeout=100.0) as own:
-                for _ in range(SESSIONS // CALLERS):
-                    session = ready(own)
-                    made.append(session.session_id)
-                    # From an address of its own: a relay listens to no more than so many strangers from one.
-                    with players(session, f"127.0.1.{number + 1}") as (host, guest):
-                        meet(host, guest)
-                        own.relays.delete(session.session_id)
-                        assert host.state() == INVALID
-            return made
-
-        with ThreadPoolExecutor(CALLERS) as pool:
-            made = [session_id for each in pool.map(caller, range(CALLERS)) for session_id in each]
-        assert len(set(made)) == SESSIONS
-        assert client.relays.page().total_count == 0
-
-        def counted(name: str) -> float | None:
-            text = httpx.get(f"{url}/metrics", trust_env=False).text
-            found = re.search(rf"^{re.escape(name)} (\S+)$", text, re.MULTILINE)
-            return None if found is None else float(found[1])
-
-        # Forgotten once the relay knows that they ended; nothing is bound to it any more, and what it counted is known.
-        eventually(
-            lambda: not any(counted(f'waymeet_relay_sessions{{status="{status.lower()}"}}') for status in RelayStatus)
-        )
-        eventually(lambda: counted("waymeet_relay_bindings") == 0.0)
-        eventually(lambda: (counted('waymeet_relay_packets_total{direction="received"}') or 0) >= 2 * SESSIONS)
