@@ -47,6 +47,9 @@ class IsolatingStore:
     async def read(self, unit: Unit[Result]) -> Result:
         return await self._past_unreadable(self._store.read, unit)
 
+    async def read_single(self, unit: Unit[Result]) -> Result:
+        return await self._past_unreadable(self._store.read_single, unit)
+
     async def scan(self, unit: Unit[Result]) -> Result:
         return await self._past_unreadable(self._store.scan, unit)
 

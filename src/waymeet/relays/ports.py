@@ -41,11 +41,13 @@ class RelayRows(Protocol):
     async def next_change(self, node: NodeName) -> int:
         """A number for one more change."""
 
-    async def release(self, node: NodeName) -> None:
-        """Give one place back."""
+    async def release(self, node: NodeName) -> int:
+        """Give one place back; the number of the change that ends its session."""
 
     async def confirmed(self, node: NodeName) -> int:
-        """The highest change that the node has said to have applied; 0 when it never said so."""
+        """The highest change that the node has said to have applied; 0 when it never said so. A single statement: fit for
+        `RelayStore.read_single`.
+        """
 
     async def confirm(self, node: NodeName, change: int) -> None:
         """Record that the node has applied everything up to `change`, or up to the last change if that is lower; lower
@@ -55,7 +57,7 @@ class RelayRows(Protocol):
     async def insert(self, session: RelaySession) -> None: ...
 
     async def find(self, organisation: OrganisationId, session_id: SessionId) -> RelaySession | None:
-        """The organisation's session, unless it has ended."""
+        """The organisation's session, unless it has ended. A single statement: fit for `RelayStore.read_single`."""
 
     async def lock(self, organisation: OrganisationId, session_id: SessionId) -> RelaySession | None:
         """As `find`, holding the row until the transaction ends."""
@@ -90,6 +92,11 @@ class RelayRows(Protocol):
 
     async def unconfirmed_through(self, node: NodeName, change: int, limit: int) -> Sequence[SessionId]:
         """Sessions still INITIALIZING whose change is at most `change`: the node serves them now."""
+
+    async def make_ready(self, session_ids: Sequence[SessionId], change: int) -> Sequence[RelaySession]:
+        """Move to READY those of the sessions that are INITIALIZING with at most `change` as their change. Returns
+        them as they are then.
+        """
 
     async def on_node(self, node: NodeName, limit: int) -> Sequence[SessionId]:
         """Sessions that the node is to serve."""
@@ -128,6 +135,9 @@ class RelayStore(Protocol):
     async def write(self, unit: Callable[[RelayTransaction], Awaitable[Result]]) -> Result: ...
 
     async def read(self, unit: Callable[[RelayTransaction], Awaitable[Result]]) -> Result: ...
+
+    async def read_single(self, unit: Callable[[RelayTransaction], Awaitable[Result]]) -> Result:
+        """As `read`, for a unit that makes a single statement with exactly one row; many of them share one round trip."""
 
     async def scan(self, unit: Callable[[RelayTransaction], Awaitable[Result]]) -> Result: ...
 

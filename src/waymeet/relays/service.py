@@ -91,9 +91,11 @@ class RelayService:
         )
 
         async def unit(tx: RelayTransaction) -> RelaySession:
+            # Before the row of a relay, which everybody else who changes something there waits for from then on.
+            token = await free_token(tx, self._rng)
             for node in relays:
                 if (change := await tx.relays.reserve(node.name)) is not None:
-                    session = await self._write_down(tx, organisation, request, users, node, change)
+                    session = await self._write_down(tx, organisation, request, token, users, node, change)
                     tx.wake(RELAY, node.name)
                     return session
             raise Unavailable("every allowed relay is full; try again later or add relays", NO_RELAY_RETRY_SECONDS)
@@ -105,6 +107,7 @@ class RelayService:
         tx: RelayTransaction,
         organisation: OrganisationId,
         request: RelayRequest,
+        token: int,
         users: tuple[RelayUser, ...],
         node: Node,
         change: int,
@@ -118,7 +121,7 @@ class RelayService:
             organisation=organisation,
             node_name=node.name,
             status=RelayStatus.INITIALIZING,
-            token=await free_token(tx, self._rng),
+            token=token,
             users=users,
             owner=users[0].token if request.owned_by_first else None,
             endpoint=RelayEndpoint(node.profile.address, ports),
@@ -138,7 +141,7 @@ class RelayService:
         async def unit(tx: RelayTransaction) -> RelaySession | None:
             return await tx.relays.find(organisation, session_id)
 
-        session = await self._store.read(unit)
+        session = await self._store.read_single(unit)
         if session is None:
             raise _unknown(text)
         return session

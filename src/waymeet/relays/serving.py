@@ -2,14 +2,11 @@
 
 from collections.abc import AsyncIterator, Iterator, Sequence
 
-from msgspec.structs import replace
-
 from waymeet.model.errors import Invalid
 from waymeet.model.ids import NodeName, SessionId, parse_session_id
 from waymeet.model.instant import Clock
 from waymeet.model.node_messages import Hello
 from waymeet.model.relays import DropReason, RelayCounters, RelayLoad, RelaySpec
-from waymeet.model.states import RelayStatus, move_relay
 from waymeet.relays.bells import CONFIRMED
 from waymeet.relays.endings import RelayEndings
 from waymeet.relays.isolating import IsolatingStore
@@ -112,11 +109,8 @@ class RelayServing:
 
         async def make_ready(tx: RelayTransaction, session_ids: Sequence[SessionId]) -> None:
             now = self._clock.now()
-            for session in await tx.relays.lock_many(session_ids):
-                if session.status is RelayStatus.INITIALIZING and session.change <= change:
-                    ready = replace(session, status=move_relay(session.status, RelayStatus.READY), due_at=None)
-                    await tx.relays.save(ready)
-                    await self._webhook.queue(tx, ready, now)
+            for session in await tx.relays.make_ready(session_ids, change):
+                await self._webhook.queue(tx, session, now)
 
         await self._store.each(found, make_ready)
         return len(found) == READY_PER_UNIT

@@ -39,8 +39,8 @@ def read_sessions(rows: Sequence[Row]) -> list[RelaySession]:
 
 
 def read_session(row: Row | None) -> RelaySession | None:
-    """The row as a session, if there is a row. Raises as `read_sessions` does."""
-    return None if row is None else read_sessions([row])[0]
+    """The row as a session, if there is one and it is not all nulls. Raises as `read_sessions` does."""
+    return None if row is None or row["session_id"] is None else read_sessions([row])[0]
 
 
 def read_load(text: str | None) -> RelayLoad | None:

@@ -44,8 +44,15 @@ _RESERVE = Statement(
     " AND EXISTS (SELECT 1 FROM node WHERE node.name = $1 AND node.connected) RETURNING last_change"
 )
 _NEXT_CHANGE = Statement("UPDATE relay SET last_change = last_change + 1 WHERE node_name = $1 RETURNING last_change")
-_RELEASE = Statement("UPDATE relay SET session_count = session_count - 1 WHERE node_name = $1 AND session_count > 0")
-_CONFIRMED = Statement("SELECT confirmed_change FROM relay WHERE node_name = $1")
+_RELEASE = Statement(
+    "UPDATE relay SET session_count = CASE WHEN session_count > 0 THEN session_count - 1 ELSE 0 END,"
+    " last_change = last_change + 1 WHERE node_name = $1 RETURNING last_change"
+)
+# On PostgreSQL exactly one row, of nulls when there is none, so that many callers can share a round trip.
+_CONFIRMED = Statement(
+    "SELECT confirmed_change FROM (SELECT) AS always LEFT JOIN relay ON node_name = $1",
+    sqlite="SELECT confirmed_change FROM relay WHERE node_name = $1",
+)
 _LAST_CHANGE = Statement("SELECT last_change FROM relay WHERE node_name = $1")
 _CONFIRM = Statement(
     "UPDATE relay SET confirmed_change = CASE WHEN last_change < $2 THEN last_change ELSE $2 END"
@@ -96,8 +103,12 @@ _COLUMNS = ", ".join(_NAMES)
 _INSERT = Statement(
     f"INSERT INTO relay_session ({_COLUMNS}) VALUES ({', '.join(f'${n}' for n in range(1, len(_NAMES) + 1))})"
 )
-_FIND_TEXT = f"SELECT {_COLUMNS} FROM relay_session WHERE session_id = $2 AND organisation_id = $1 AND ended_at IS NULL"
-_FIND = Statement(_FIND_TEXT)
+_THIS_ONE = "session_id = $2 AND organisation_id = $1 AND ended_at IS NULL"
+_FIND_TEXT = f"SELECT {_COLUMNS} FROM relay_session WHERE {_THIS_ONE}"
+# As `_CONFIRMED`.
+_FIND = Statement(
+    f"SELECT {_COLUMNS} FROM (SELECT) AS always LEFT JOIN relay_session ON {_THIS_ONE}", sqlite=_FIND_TEXT
+)
 _LOCK = Statement(f"{_FIND_TEXT} FOR UPDATE", sqlite=_FIND_TEXT)
 _LOCK_MANY = Statement(
     f"SELECT {_COLUMNS} FROM relay_session WHERE session_id IN (SELECT json_array_elements_text($1::json))"
@@ -137,6 +148,20 @@ _UNCONFIRMED = Statement(
     "SELECT session_id FROM relay_session WHERE node_name = $1 AND status = 'INITIALIZING' AND change_number <= $2"
     " ORDER BY change_number LIMIT $3"
 )
+_IS_INITIALIZING = "status = 'INITIALIZING' AND change_number <= $2"
+_MAKE_READY = Statement(
+    f"""
+    UPDATE relay_session SET status = 'READY', due_at = NULL
+    WHERE session_id IN (
+        SELECT session_id FROM relay_session
+        WHERE session_id IN (SELECT json_array_elements_text($1::json)) AND {_IS_INITIALIZING}
+        ORDER BY session_id FOR UPDATE
+    )
+    RETURNING {_COLUMNS}
+    """,
+    sqlite="UPDATE relay_session SET status = 'READY', due_at = NULL"
+    f" WHERE session_id IN (SELECT value FROM json_each($1)) AND {_IS_INITIALIZING} RETURNING {_COLUMNS}",
+)
 _ON_NODE = Statement(
     "SELECT session_id FROM relay_session WHERE node_name = $1 AND status IN ('INITIALIZING', 'READY') LIMIT $2"
 )
@@ -175,12 +200,13 @@ class RelayRows:
         row = await self._connection.fetch_one(_NEXT_CHANGE, node)
         return 0 if row is None else int(row[0])
 
-    async def release(self, node: NodeName) -> None:
-        await self._connection.execute(_RELEASE, node)
+    async def release(self, node: NodeName) -> int:
+        row = await self._connection.fetch_one(_RELEASE, node)
+        return 0 if row is None else int(row[0])
 
     async def confirmed(self, node: NodeName) -> int:
         row = await self._connection.fetch_one(_CONFIRMED, node)
-        return 0 if row is None else int(row[0])
+        return 0 if row is None or row[0] is None else int(row[0])
 
     async def last_change(self, node: NodeName) -> int:
         row = await self._connection.fetch_one(_LAST_CHANGE, node)
@@ -250,6 +276,9 @@ class RelayRows:
 
     async def unconfirmed_through(self, node: NodeName, change: int, limit: int) -> Sequence[SessionId]:
         return [SessionId(row[0]) for row in await self._connection.fetch(_UNCONFIRMED, node, change, limit)]
+
+    async def make_ready(self, session_ids: Sequence[SessionId], change: int) -> Sequence[RelaySession]:
+        return read_sessions(await self._connection.fetch(_MAKE_READY, to_text(list(session_ids)), change))
 
     async def on_node(self, node: NodeName, limit: int) -> Sequence[SessionId]:
         return [SessionId(row[0]) for row in await self._connection.fetch(_ON_NODE, node, limit)]
