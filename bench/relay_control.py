@@ -6,6 +6,8 @@ One `waymeet up` per database, its node with the relay in it. Reported are, in m
 
 - create to READY, alone: one caller makes a session, and asks every 2 ms until it is READY;
 - create to READY, all: so do all callers at once, each asking every 20 ms;
+- level: the node is killed with all sessions on it; from the moment when its successor is connected again until it lets
+  somebody in to each of them;
 - create, authorize, revoke, delete: every caller makes one call after the other, and how many a second that are. All but the
   first answer only when the relay does what they say.
 
@@ -14,7 +16,10 @@ Callers share the machine's cores with what they measure.
 
 import argparse
 import asyncio
+import contextlib
 import json
+import socket
+import struct
 import sys
 import tempfile
 import time
@@ -26,14 +31,16 @@ from typing import Any, Self
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from tests.system.installation import TOKEN, Installation
-from tests.system.processes import Process, Role
+from tests.system.installation import TOKEN, Installation, Program
+from tests.system.processes import Role
 
 SESSIONS = "/v1/relays/sessions"
 USERS = [{"ip": "203.0.113.7"}, {"ip": "198.51.100.23"}]
 ALONE = 100
 ALONE_ASKS_SECONDS, ALL_ASK_SECONDS = 0.002, 0.02
 PERCENTILES = (50, 95, 99)
+CONNECTED = "node local: connected to"
+LET_IN = b"\1\2"
 
 
 class Caller:
@@ -78,11 +85,12 @@ class Caller:
         await self.wait(session_id, asks_seconds)
         return session_id
 
-    async def wait(self, session_id: str, asks_seconds: float) -> None:
-        """Return once the session is READY."""
+    async def wait(self, session_id: str, asks_seconds: float) -> Any:
+        """The session once it is READY."""
         while True:
-            if (await self.call("GET", f"{SESSIONS}/{session_id}"))["ready"]:
-                return
+            session = await self.call("GET", f"{SESSIONS}/{session_id}")
+            if session["ready"]:
+                return session
             await asyncio.sleep(asks_seconds)
 
 
@@ -119,9 +127,33 @@ async def measure(
     return Measured(took, time.perf_counter() - began), results
 
 
-async def run(name: str, port: int, sessions: int, count: int, plane: Process) -> None:
+def level(installation: Installation, program: Program, sessions: Sequence[Any]) -> float:
+    """Seconds from the new node's connection until it lets in the first user of each session, after its death."""
+    connections = program.output.count(CONNECTED)
+    nodes = installation.only(Role.NODES)
+    nodes.kill()
+    while program.output.count(CONNECTED) == connections:
+        time.sleep(0.0005)
+    connected = time.perf_counter()
+    for session in sessions:
+        address = session["relay"]["ip"], session["relay"]["ports"]["server"]["port"]
+        tokens = session["session_users"][0]["authorization_token"], session["authorization_token"]
+        ping = struct.pack("<IIB", *tokens, 1)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as player:
+            player.settimeout(0.005)
+            player.connect(address)
+            answer = b""
+            while answer != LET_IN:
+                with contextlib.suppress(OSError):
+                    player.send(ping)
+                    answer = player.recv(16)
+    return time.perf_counter() - connected
+
+
+async def run(name: str, installation: Installation, program: Program, sessions: int, count: int) -> None:
     """Print what one server does."""
-    callers = [await Caller(port).__aenter__() for _ in range(count)]
+    plane = installation.only(Role.CONTROL_PLANE)
+    callers = [await Caller(installation.port).__aenter__() for _ in range(count)]
 
     async def phase(
         what: str, who: Sequence[Caller], work: Sequence[Any], call: Callable[[Caller, Any], Awaitable[Any]]
@@ -156,8 +188,9 @@ async def run(name: str, port: int, sessions: int, count: int, plane: Process) -
     )
     await measure(everyone, made, delete)
     made = await phase("create", everyone, range(sessions), lambda caller, _: caller.create())
-    for session_id in made:
-        await everyone[0].wait(session_id, ALL_ASK_SECONDS)
+    ready = [await everyone[0].wait(session_id, ALL_ASK_SECONDS) for session_id in made]
+    seconds = await asyncio.to_thread(level, installation, program, ready)
+    print(f"{name:9} level with {len(ready)} sessions {seconds * 1000:.0f} ms", flush=True)
     members = await phase("authorize", everyone, made, authorize)
     await phase("revoke", everyone, members, revoke)
     await phase("delete", everyone, made, delete)
@@ -177,9 +210,8 @@ def main() -> None:
             tempfile.TemporaryDirectory() as directory,
             Installation(Path(directory), database_url=url) as installation,
         ):
-            installation.up()
-            plane = installation.only(Role.CONTROL_PLANE)
-            asyncio.run(run(name, installation.port, options.sessions, options.callers, plane))
+            program = installation.up()
+            asyncio.run(run(name, installation, program, options.sessions, options.callers))
 
 
 if __name__ == "__main__":

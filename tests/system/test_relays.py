@@ -10,6 +10,7 @@ from tests.polling import eventually
 from tests.system.installation import Installation, node_table
 from tests.system.processes import Role
 from tests.system.relay_players import GUEST, HOST, INVALID, VALID, RelayPlayer, meet, players, ready
+from tests.system.watching import Background
 from waymeet.client import ClientError, RelayStatus, Unavailable
 
 
@@ -64,23 +65,19 @@ def test_a_killed_node_is_brought_level(installation: Installation) -> None:
     assert [each.session_id for each in client.relays.each()] == [session.session_id]
 
 
-def test_forwards_while_the_control_plane_is_gone(installation: Installation) -> None:
+def test_forwards_while_the_control_plane_is_killed_and_starts_again(installation: Installation) -> None:
     control_plane = installation.serve()
     installation.node(arguments=["--stop-servers"])
     client = installation.client
     installation.wait_until_ready(control_plane)
     session = ready(client)
+    revoked = client.relays.authorize(session.session_id, GUEST).session_user.authorization_token
+    client.relays.revoke(session.session_id, revoked)
     with players(session) as (host, guest):
         connection = meet(host, guest)
-        assert installation.only(Role.CONTROL_PLANE).kill()
-        control_plane.wait()
-        for _ in range(20):
+
+        def play_on() -> None:
             assert meet(host, guest) == connection
-        # Nobody comes in whom it was not told about.
-        with closing(RelayPlayer(session, 1)) as stranger:
-            assert stranger.state() == INVALID
-        installation.serve()
-        assert client.relays.get(session.session_id) == session
 
         def authorized() -> int:
             # The node needs a moment to find the new one.
@@ -89,9 +86,22 @@ def test_forwards_while_the_control_plane_is_gone(installation: Installation) ->
             except ClientError:
                 return 0
 
-        with closing(RelayPlayer(session, eventually(authorized))) as another:
-            assert another.state() == VALID
-        assert meet(host, guest) == connection
+        for _ in range(2):
+            assert installation.only(Role.CONTROL_PLANE).kill()
+            control_plane.wait()
+            # Nobody is there who could tell the node anything.
+            for _ in range(20):
+                play_on()
+            for stranger in (1, revoked):
+                with closing(RelayPlayer(session, stranger)) as player:
+                    assert player.state() == INVALID
+            with Background(play_on):
+                control_plane = installation.serve()
+                assert client.relays.get(session.session_id).relay == session.relay
+                token = eventually(authorized)
+            with closing(RelayPlayer(session, token)) as another:
+                assert another.state() == VALID
+        play_on()
 
 
 def test_a_lost_relay_is_given_up_with_a_reason(tmp_path: Path) -> None:
