@@ -3,7 +3,7 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: geo help build run test test-quick lint format docs bench lock clean
+.PHONY: geo help build run test test-quick lint format docs bench lock clean again
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -15,8 +15,13 @@ GEO := $(VENV)/share/waymeet/geo/installed.json
 PIP_FLAGS := --quiet --disable-pip-version-check --no-input
 
 CHECKED := src tests tools bench
-# The Rust workspace. What runs is Python alone so far and needs neither cargo nor a C compiler: all its wheels are ready-made.
+# The Rust workspace: the native relay. Without cargo and a C compiler, which nothing else needs, the relay in Python runs.
 RUST := $(wildcard Cargo.toml)
+RUST_SOURCES := $(wildcard Cargo.* relay/*/Cargo.toml relay/*/build.rs) $(shell find relay -path '*/src/*' -name '*.rs')
+# There where the native relay could not be built, with the reason in it.
+NATIVE_MISSING := src/waymeet/_relay_missing.txt
+# What was missing may be there by now; asked when asked to build, so that what fails does not hold up each time.
+BUILD_AGAIN := $(and $(filter build,$(MAKECMDGOALS)),$(wildcard $(NATIVE_MISSING)),$(shell tools/find-toolchain 2>/dev/null && echo again))
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -49,6 +54,7 @@ lint: $(TESTABLE) ## Formatting, ruff, types, import rules, house rules
 	check $(BIN)/lint-imports --no-logo; \
 	check $(BIN)/python -m tools.lint src/waymeet; \
 	$(if $(RUST),check tools/check-rust lint;) \
+	[ -e $(NATIVE_MISSING) ] || check $(BIN)/stubtest waymeet._relay --concise --mypy-config-file pyproject.toml; \
 	exit $$status
 
 format: $(TESTABLE) ## Format the code and mend what can be mended
@@ -59,13 +65,15 @@ docs: $(BUILT) ## Bring the tables in docs/ up to date with the code
 	$(BIN)/python -m waymeet.settings.reference docs/configuration.md
 
 bench: $(TESTABLE) ## Measure; the scripts say how and print numbers
-	@for script in bench/*.py; do [ -e "$$script" ] || continue; echo "== $$script"; $(BIN)/python "$$script" || exit 1; done
+	@tools/install-relay-contenders
+	@for script in bench/*.py bench/relay/compare.py; do \
+	[ -e "$$script" ] || continue; echo "== $$script"; $(BIN)/python "$$script" || exit 1; done
 
 lock: $(BUILT) ## Choose newer versions of the dependencies and write the lock files
 	tools/lock $(BIN)/python
 
 clean: ## Remove what was built, and caches
-	rm -rf $(VENV) target dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) src/waymeet/_relay.*.so $(NATIVE_MISSING) target dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find $(wildcard src tests tools bench) -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Downloaded once. Waymeet works without it, so a failure warns and no more.
@@ -75,12 +83,17 @@ geo: $(BUILT)
 $(BIN)/python:
 	@found=$$(tools/find-python) && $${found% *} -m venv --without-pip $(VENV)
 
-# The package is installed in place: edits take effect without another build. Its version stands in __init__.py.
-$(BUILT): requirements.lock pyproject.toml src/waymeet/__init__.py tools/find-python | $(BIN)/python
+# The package is installed in place: edits of Python take effect without another build, those of Rust are built by the next `make`.
+# Its version stands in __init__.py.
+$(BUILT): requirements.lock pyproject.toml src/waymeet/__init__.py tools/find-python tools/native_part.py $(RUST_SOURCES) $(BUILD_AGAIN) \
+		| $(BIN)/python
 	@found=$$(tools/find-python) && \
 	install() { $${found#* } -m pip --python $(BIN)/python install $(PIP_FLAGS) "$$@"; } && \
 	install --require-hashes -r requirements.lock && \
 	install --no-deps --no-build-isolation --editable .
+	@[ ! -e $(NATIVE_MISSING) ] || { \
+		echo "The relay in Python will run; for the native one mend this and run \`make build\`:" >&2; \
+		cat $(NATIVE_MISSING) >&2; }
 	@touch $@
 
 $(TESTABLE): requirements-dev.lock $(BUILT)

@@ -49,6 +49,7 @@ from waymeet.placement.limits import LatencyStep
 from waymeet.placement.places import place as site_place
 from waymeet.relays.confirming import Confirmations
 from waymeet.relays.endings import RelayEndings
+from waymeet.relays.isolating import IsolatingStore
 from waymeet.relays.loop import RelayLoop
 from waymeet.relays.planning import RelayPlanner
 from waymeet.relays.service import RelayService
@@ -199,8 +200,9 @@ class World:
         self.geography = geography
         self.relay_planner = RelayPlanner(store, finder, geography)
         self.relay_writing = RelayWriting(self.clock, self.rng)
+        relay_store = IsolatingStore(store, relay_webhook, self.clock, self.rng, [self.rooms_follow])
         self.relays = RelayService(
-            store,
+            relay_store,
             self.relay_planner,
             self.relay_writing,
             self.locations,
@@ -208,11 +210,11 @@ class World:
             self.confirmations,
             self.clock,
         )
-        self.relay_serving = RelayServing(store, endings, relay_webhook, self.clock, [self.rooms_follow])
+        self.relay_serving = RelayServing(relay_store, endings, relay_webhook, self.clock, [self.rooms_follow])
         self.lobby_rules = lobby_rules or LobbyRules(url="https://lobbies.example.org/l/{address}")
         self.room_changes = RoomChanges(self.relay_writing, endings, self.lobby_rules)
         self.rooms_follow.changes = self.room_changes
-        self.relay_loop = RelayLoop(store, endings, self.directory, self.clock, 60.0)
+        self.relay_loop = RelayLoop(relay_store, endings, self.directory, self.clock, 60.0)
         self.tokens: dict[str, str] = {}
 
     async def found(self) -> Self:

@@ -25,6 +25,7 @@ class RelayCounts:
     bytes: Mapping[str, int] = field(default_factory=dict)
     drops: Mapping[str, int] = field(default_factory=dict)
     """By reason, out of the closed set."""
+    set_aside: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +106,9 @@ class BeaconMetrics(Collector):
 
 def _relays(counts: RelayCounts) -> Iterator[Metric]:
     yield _by_status("waymeet_relay_sessions", "Relay sessions that are remembered, by status", counts.sessions)
+    yield CounterMetricFamily(
+        "waymeet_relay_sessions_set_aside", "Relay sessions that could not be read or acted on", counts.set_aside
+    )
     yield GaugeMetricFamily("waymeet_relays_connected", "Relays of connected nodes", counts.connected)
     yield GaugeMetricFamily("waymeet_relay_places", "Sessions that all connected relays take together", counts.places)
     yield GaugeMetricFamily(

@@ -27,6 +27,24 @@ FLAGS = {
     "doctor": ["--config", "--data", "--database-url", "--host", "--port"],
     "geo update": ["--check", "--config", "--directory", "--source"],
     "geo status": ["--config", "--directory"],
+    "relay load": [
+        "--base-url",
+        "--client-port",
+        "--clients",
+        "--data",
+        "--host-token",
+        "--json",
+        "--location",
+        "--max-loss",
+        "--rate",
+        "--seconds",
+        "--server-port",
+        "--session-token",
+        "--sessions",
+        "--size",
+        "--token",
+        "--user-token",
+    ],
     "relay ping": [
         "--client-port",
         "--host-token",
@@ -75,7 +93,8 @@ class TestFlags:
 
 class TestMessages:
     def test_version(self, tmp_path: Path) -> None:
-        assert re.fullmatch(r"waymeet \d+\.\d+\.\d+, Python 3\.\d+\.\d+\n", waymeet("--version", home=tmp_path).stdout)
+        said = waymeet("--version", home=tmp_path).stdout
+        assert re.fullmatch(r"waymeet \d+\.\d+\.\d+, Python 3\.\d+\.\d+, relay (native|in Python)\n", said)
 
     def test_settings_mistake(self, tmp_path: Path) -> None:
         (tmp_path / "a.toml").write_text("prot = 1")

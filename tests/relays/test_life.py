@@ -176,6 +176,36 @@ async def test_a_relay_that_missed_a_forgotten_end_is_told_everything(world: Wor
     assert await relay.hear()
 
 
+async def test_a_user_of_a_session_that_ends_meanwhile_is_not_let_in(world: World) -> None:
+    relay = await HandRelay.joined(world)
+    session = await ready(world, relay)
+    before = relay.through
+    authorizing = asyncio.create_task(world.relays.authorize(ORGANISATION, session.session_id, "198.51.100.23"))
+
+    async def is_written() -> bool:
+        return await world.relay_serving.last_change(relay.name) > before
+
+    await eventually_async(is_written)
+    async with relay.at_work():
+        # The relay hears of both at once, and has nobody to let in.
+        await world.relays.delete(ORGANISATION, session.session_id)
+        with pytest.raises(Conflict, match="ended meanwhile"):
+            await authorizing
+    assert relay.serves == {}
+
+
+async def test_nobody_waits_for_the_relay_of_a_session_that_has_failed(world: World) -> None:
+    relay = await HandRelay.joined(world)
+    session = await ready(world, relay, "203.0.113.7", "198.51.100.23")
+    first, second = session.users
+    await world.relay_serving.refused(relay.name, [session.session_id])
+    # It is never heard of again, and the clock stands still.
+    for token, is_removed in ((first.token, True), (second.token, True), (first.token, False)):
+        _, removed = await world.relays.revoke(ORGANISATION, session.session_id, token)
+        assert removed is is_removed
+    await world.relays.delete(ORGANISATION, session.session_id)
+
+
 async def test_a_number_that_was_never_given_confirms_nothing_to_come(world: World) -> None:
     relay = await HandRelay.joined(world)
     await world.relay_serving.applied(relay.name, 2**62)

@@ -79,6 +79,19 @@ class TestWrongValues:
             ('[[nodes]]\nname = "a"\nports = "9-1"', "nodes[0].ports: ports lie in 1..65535, the lower one first"),
             ('[[nodes]]\nname = "a"\naddress = "0.0.0.0"', "nodes[0].address: 0.0.0.0 is no address"),
             ('[[nodes]]\nname = "a"\naddress = "example.org"', "nodes[0].address: expected an IP address"),
+            (
+                '[[nodes]]\nname = "a"\nrelay = { engine = "python", workers = 2 }',
+                'nodes[0].relay.workers: needs engine "native" or "auto", not "python"',
+            ),
+            (
+                '[[nodes]]\nname = "a"\nrelay = { engine = "python", spin_microseconds = 1 }',
+                'nodes[0].relay.spin_microseconds: needs engine "native" or "auto", not "python"',
+            ),
+            (
+                '[[nodes]]\nname = "a"\nrelay = { engine = "rust" }',
+                "nodes[0].relay.engine: invalid enum value 'rust', expected auto or native or python",
+            ),
+            ('[[nodes]]\nname = "a"\nrelay = { workers = 0 }', "nodes[0].relay.workers: expected a whole number >= 1"),
             ('[[nodes]]\nname = "a"\n[[nodes]]\nname = "a"', "nodes: two nodes are named 'a'"),
             ('[http]\ntrusted_proxies = ["10.0.0.1/8"]', "http.trusted_proxies: 10.0.0.1/8 has host bits set"),
             ("port = ", "is not a TOML file"),

@@ -2,11 +2,15 @@
 
 import itertools
 import socket
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
 from struct import Struct
 
 from tests.polling import eventually
-from waymeet.client import RelaySession
+from waymeet.client import Client, RelaySession
+
+HOST, GUEST = "203.0.113.7", "198.51.100.23"
+"""What users are registered with; relays let them speak from anywhere."""
 
 RESEND_SECONDS = 0.2
 """Datagrams get lost, so whoever waits for an answer asks again, as games do."""
@@ -108,3 +112,20 @@ def meet(host: RelayPlayer, client: RelayPlayer) -> int:
 
     eventually(heard_by_client)
     return connection
+
+
+def ready(client: Client, *ips: str) -> RelaySession:
+    """A new session, by default for a host and a guest, once its relay lets them in."""
+    made = client.relays.create(ips or (HOST, GUEST))
+    return client.relays.wait_until_ready(made.session_id)
+
+
+@contextmanager
+def players(session: RelaySession, source: str = "127.0.0.1") -> Iterator[tuple[RelayPlayer, RelayPlayer]]:
+    """The session's first user as host, the second as a client."""
+    host, guest = (user.authorization_token for user in session.session_users)
+    with (
+        closing(RelayPlayer(session, host, server=True, source=source)) as server,
+        closing(RelayPlayer(session, guest, source=source)) as client,
+    ):
+        yield server, client

@@ -10,6 +10,7 @@
 
 #![forbid(unsafe_code)]
 
+mod address;
 mod client;
 mod control;
 mod departed;
@@ -33,6 +34,7 @@ mod token;
 mod verdict;
 mod wanted;
 
+pub use address::{OwnAddress, PeerAddress};
 pub use frame::{session_number, Port, MAX_DATAGRAM};
 pub use moment::Moment;
 pub use rate::Rate;

@@ -32,10 +32,12 @@ impl Rate {
             };
         }
         let interval = SECOND / per_second as u64;
-        Rate {
-            interval,
-            tolerance: interval * burst as u64,
-        }
+        Rate::of_nanos(interval, interval * burst as u64)
+    }
+
+    /// What one unit costs (0: everything passes), and what may be spent ahead of time, both in nanoseconds.
+    pub const fn of_nanos(interval: u64, tolerance: u64) -> Rate {
+        Rate { interval, tolerance }
     }
 }
 

@@ -1,7 +1,6 @@
 //! The way of a datagram through the relay.
 
-use std::net::SocketAddr;
-
+use crate::address::PeerAddress;
 use crate::departed::Departed;
 use crate::frame::{Header, Kind, Port};
 use crate::hash::KeyedHash;
@@ -35,7 +34,7 @@ pub struct Relay {
 #[derive(Clone, Copy)]
 pub(crate) struct Arrival {
     pub(crate) port: Port,
-    pub(crate) from: SocketAddr,
+    pub(crate) from: PeerAddress,
     pub(crate) header: Header,
     pub(crate) now: Moment,
 }
@@ -66,9 +65,9 @@ impl Relay {
     }
 
     /// Says what to do about a datagram that arrived at `port`. Its bytes are rewritten in place if they are to be forwarded.
-    pub fn receive(&mut self, port: Port, from: SocketAddr, datagram: &mut [u8], now: Moment) -> Verdict {
+    pub fn receive(&mut self, port: Port, from: impl Into<PeerAddress>, datagram: &mut [u8], now: Moment) -> Verdict {
         self.totals.received.add(datagram.len());
-        let judgement = self.judge(port, from, datagram, now);
+        let judgement = self.judge(port, from.into(), datagram, now);
         self.count(&judgement, datagram.len());
         judgement.verdict
     }
@@ -78,7 +77,13 @@ impl Relay {
         self.draining = draining;
     }
 
-    /// Counts datagrams that were lost outside of the core.
+    /// Counts a datagram of so many bytes that was received, and dropped without asking.
+    pub fn count_unjudged(&mut self, reason: DropReason, bytes: usize) {
+        self.totals.received.add(bytes);
+        self.totals.drops.add(reason, 1);
+    }
+
+    /// Counts datagrams that could not be sent though they were to be.
     pub fn count_drops(&mut self, reason: DropReason, datagrams: u64) {
         self.totals.drops.add(reason, datagrams);
     }
@@ -114,6 +119,16 @@ impl Relay {
         next
     }
 
+    /// How many addresses are bound now, those of hosts and of clients; in parts, like `session_statistics`.
+    pub fn bindings(&self, cursor: usize, budget: usize, now: Moment) -> (usize, Option<usize>) {
+        let (sessions, next) = self.table.sessions.walk(cursor, budget);
+        let bound = sessions.map(|session| {
+            let host = session.live_host(&self.settings, now);
+            usize::from(host.is_some()) + self.live_clients(&session.users, now)
+        });
+        (bound.sum(), next)
+    }
+
     /// The sessions that nobody has used for so long that they should be deleted; in parts, like `session_statistics`.
     pub fn idle_sessions(
         &self,
@@ -129,7 +144,7 @@ impl Relay {
         next
     }
 
-    fn judge(&mut self, port: Port, from: SocketAddr, datagram: &mut [u8], now: Moment) -> Judgement {
+    fn judge(&mut self, port: Port, from: PeerAddress, datagram: &mut [u8], now: Moment) -> Judgement {
         let header = match Header::read(datagram) {
             Ok(header) => header,
             Err(reason) => {
@@ -139,7 +154,7 @@ impl Relay {
                 }
             }
         };
-        if from.port() == 0 {
+        if from.socket.port() == 0 {
             return Judgement {
                 verdict: Verdict::Drop(DropReason::UnanswerableSource),
                 session: None,
@@ -205,9 +220,12 @@ impl Relay {
     }
 
     fn count(&mut self, judgement: &Judgement, length: usize) {
-        let counters = judgement
+        let mut counters = judgement
             .session
             .map(|session| &mut self.table.sessions[session].counters);
+        if let Some(counters) = &mut counters {
+            counters.received.add(length);
+        }
         match judgement.verdict {
             Verdict::Forward { via, start, .. } => {
                 let bytes = length - start;

@@ -1,8 +1,9 @@
 //! What the relay knows of one session and of one user in it.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::time::Duration;
 
+use crate::address::PeerAddress;
 use crate::moment::Moment;
 use crate::rate::Bucket;
 use crate::reason::DropReason;
@@ -19,7 +20,7 @@ pub(crate) type UserIndex = Index<User>;
 /// Where a peer spoke from last, and when.
 #[derive(Clone, Copy)]
 pub(crate) struct Binding {
-    pub(crate) address: SocketAddr,
+    pub(crate) address: PeerAddress,
     pub(crate) last_seen: Moment,
 }
 

@@ -30,6 +30,8 @@ impl Traffic {
 /// What happened in one session since the relay knows it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
+    /// Received, good or bad, as far as it names this session.
+    pub received: Traffic,
     /// Sent on to the host.
     pub to_host: Traffic,
     /// Sent on to clients.
@@ -68,7 +70,7 @@ pub struct Totals {
     pub sessions: usize,
     /// Users now.
     pub users: usize,
-    /// Received, good or bad.
+    /// Received, good or bad. Of what is too long, as much as the caller says.
     pub received: Traffic,
     /// Sent on to hosts.
     pub to_hosts: Traffic,

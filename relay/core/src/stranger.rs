@@ -58,7 +58,7 @@ impl Relay {
             return drop(DropReason::SessionFailures);
         }
         let reason = match (user, session) {
-            (Some(user), _) if self.may_come_from(user, arrival.from.ip()) => {
+            (Some(user), _) if self.may_come_from(user, arrival.from.socket.ip()) => {
                 return self.welcome(user, arrival, datagram);
             }
             (Some(_), _) => DropReason::ForeignAddress,
@@ -72,7 +72,7 @@ impl Relay {
     }
 
     fn may_speak(&mut self, arrival: &Arrival) -> Result<(), DropReason> {
-        let source = self.sources.meet(arrival.from.ip(), arrival.now);
+        let source = self.sources.meet(arrival.from.socket.ip(), arrival.now);
         if arrival.now < source.muted_until {
             return Err(DropReason::SourceMuted);
         }
@@ -85,7 +85,7 @@ impl Relay {
     fn may_come_from(&self, user: UserIndex, ip: IpAddr) -> bool {
         let registered = self.table.users[user].registered_ip;
         !self.settings.enforce_source_ip
-            || registered.map_or(true, |registered| registered.to_canonical() == ip.to_canonical())
+            || registered.is_none_or(|registered| registered.to_canonical() == ip.to_canonical())
     }
 
     /// One answer for all who are turned away: it must not tell which of the two tokens is wrong.
@@ -95,7 +95,7 @@ impl Relay {
         if self.complete && !self.was_known(arrival) {
             self.charge(arrival);
         }
-        if self.settings.answer_strangers && self.may_answer(arrival.from.ip(), arrival.now) {
+        if self.settings.answer_strangers && self.may_answer(arrival.from.socket.ip(), arrival.now) {
             Verdict::Refuse { state, reason }
         } else {
             Verdict::Drop(reason)
@@ -115,7 +115,7 @@ impl Relay {
             None => self.unknown_sessions.failures(arrival.header.session),
         };
         failures.take(limits.session_failures, 1, arrival.now);
-        let source = self.sources.meet(arrival.from.ip(), arrival.now);
+        let source = self.sources.meet(arrival.from.socket.ip(), arrival.now);
         if !source.failures.take(limits.source_failures, 1, arrival.now) {
             source.muted_until = arrival.now + limits.mute;
         }

@@ -1,7 +1,6 @@
 //! What is to be done about a datagram.
 
-use std::net::SocketAddr;
-
+use crate::address::PeerAddress;
 use crate::frame::Port;
 use crate::reason::DropReason;
 use crate::state::State;
@@ -13,7 +12,7 @@ pub enum Verdict {
     /// Send the datagram, which has been rewritten, from byte `start` to its end.
     Forward {
         /// To this address,
-        to: SocketAddr,
+        to: PeerAddress,
         /// from this port.
         via: Port,
         /// The first byte that is sent.
@@ -36,7 +35,7 @@ pub enum Verdict {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Push {
     /// The peer's address.
-    pub to: SocketAddr,
+    pub to: PeerAddress,
     /// The port to send it from.
     pub via: Port,
     /// What the peer is told.

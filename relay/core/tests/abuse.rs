@@ -16,7 +16,12 @@ fn player(number: u32) -> SocketAddr {
 }
 
 /// How many of `tries` wrong pings get an answer, and the reason that the last one was dropped for.
-fn guess(world: &mut World, session: u32, from: impl Fn(u32) -> SocketAddr, tries: u32) -> (usize, Option<DropReason>) {
+fn guess<A: Into<PeerAddress>>(
+    world: &mut World,
+    session: u32,
+    from: impl Fn(u32) -> A,
+    tries: u32,
+) -> (usize, Option<DropReason>) {
     let answers = (0..tries).filter(|number| {
         world
             .send(Client, from(*number), &ping(session, 1_000 + number))
@@ -76,7 +81,7 @@ fn unknown_sessions_and_unknown_users_look_alike() {
 fn one_address_that_guesses_is_muted_and_cannot_use_up_the_budget_of_the_session() {
     let mut world = World::new();
     world.ping(Server, host(), HOST);
-    let neighbour = SocketAddr::new(stranger().ip(), 1);
+    let neighbour = SocketAddr::new(stranger().socket.ip(), 1);
     world.ping(Client, neighbour, A);
     let (_, reason) = guess(&mut world, SESSION, |_| stranger(), 1000);
     assert_eq!(reason, Some(DropReason::SourceMuted));
@@ -140,7 +145,7 @@ fn a_flood_from_one_address_is_cut_off() {
 #[test]
 fn addresses_change_ten_times_a_second_at_most() {
     let mut world = World::new();
-    let from = |number: u16| SocketAddr::new(alice().ip(), number);
+    let from = |number: u16| SocketAddr::new(alice().socket.ip(), number);
     assert_eq!(
         (1..=100)
             .filter(|port| world.ping(Client, from(*port), A).is_some())

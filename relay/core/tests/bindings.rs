@@ -263,3 +263,73 @@ fn a_draining_relay_says_so_and_still_forwards() {
     assert_eq!(world.ping(Server, host(), HOST), Some(5));
     assert!(world.send(Client, alice(), &data(SESSION, A, b"x")).is_some());
 }
+
+/// A peer, and which of the relay's own addresses it speaks to.
+fn dialling(peer: PeerAddress, own: &str) -> PeerAddress {
+    PeerAddress {
+        dialled: Some(OwnAddress {
+            ip: own.parse().unwrap(),
+            interface: 0,
+        }),
+        ..peer
+    }
+}
+
+#[test]
+fn peers_are_answered_from_the_address_that_they_spoke_to_last() {
+    let mut world = World::new();
+    let (host, before, after) = (
+        dialling(host(), "198.51.100.1"),
+        dialling(alice(), "198.51.100.1"),
+        dialling(alice(), "198.51.100.2"),
+    );
+    world.ping(Server, host, HOST);
+    for alice in [before, after] {
+        let sent = world.send(Client, alice, &data(SESSION, A, b"x")).unwrap();
+        assert_eq!((sent.to, &sent.bytes[1..5]), (host, &[1, 0, 0, 0][..]));
+        let sent = world.send(Server, host, &data_to(SESSION, HOST, 1, b"x")).unwrap();
+        assert_eq!(sent.to, alice);
+    }
+    world
+        .apply(Change::Revoke(session_token(SESSION), user_token(A)))
+        .unwrap();
+    assert_eq!(world.pushes[0].to, after);
+}
+
+#[test]
+fn dialling_another_address_counts_as_a_change_of_address() {
+    let mut settings = Settings::default();
+    settings.limits.rebinds = Rate::new(1, 1);
+    let mut world = World::with(settings);
+    let own = |number: u8| dialling(alice(), &format!("198.51.100.{number}"));
+    assert_eq!(world.ping(Client, own(1), A), Some(2));
+    assert_eq!(world.ping(Client, own(2), A), Some(2));
+    assert_eq!(world.ping(Client, own(1), A), None);
+    assert_eq!(world.dropped(), Some(DropReason::RebindRate));
+    assert_eq!(world.ping(Client, own(2), A), Some(2));
+}
+
+#[test]
+fn the_end_of_time_is_survived() {
+    let mut settings = Settings {
+        owner_timeout: Duration::MAX,
+        client_idle_timeout: Duration::MAX,
+        session_idle_timeout: Duration::MAX,
+        ..Settings::default()
+    };
+    settings.limits.mute = Duration::MAX;
+    settings.limits.answer_interval = Duration::MAX;
+    settings.limits.host_bytes = Rate::new(1, u32::MAX);
+    let mut world = World::with(settings);
+    for now in [0, 1, u64::MAX / 2, u64::MAX - 1, u64::MAX, u64::MAX] {
+        world.now = Moment::from_nanos(now);
+        assert_eq!(world.ping(Server, host(), HOST), Some(2));
+        assert_eq!(world.ping(Client, alice(), A), Some(2));
+        assert!(world.send(Client, alice(), &data(SESSION, A, b"x")).is_some());
+        assert!(world.send(Server, host(), &data_to(SESSION, HOST, 1, b"x")).is_some());
+        for guess in 1..200 {
+            world.send(Client, stranger(), &ping(SESSION, 1000 + guess));
+        }
+    }
+    assert!(!world.statistics().idle);
+}

@@ -242,3 +242,70 @@ fn counters_say_what_happened() {
     );
     assert_eq!(all, [seen]);
 }
+
+#[test]
+fn whatever_names_a_session_counts_as_received_in_it_and_nothing_else() {
+    let mut world = World::new();
+    let received = |world: &World| world.statistics().counters.received;
+    world.send(Client, alice(), &data(SESSION, A, b"nobody hosts"));
+    world.send(Client, stranger(), &ping(SESSION, 99));
+    world.send(Client, stranger(), &data(SESSION, 99, b"unknown"));
+    assert_eq!(
+        received(&world),
+        Traffic {
+            packets: 3,
+            bytes: 21 + 9 + 16
+        }
+    );
+    // What cannot be read names nobody, nor does what cannot be answered.
+    world.send(Client, alice(), &data(SESSION, A, &[1; 1192]));
+    world.send(Client, alice(), &data(SESSION, A, b"")[..8]);
+    world.send(Client, alice(), &[&ping(SESSION, A)[..8], &[7]].concat());
+    world.send(Client, address("192.0.2.2:0"), &ping(SESSION, A));
+    world.send(Client, alice(), &ping(SESSION + 1, A));
+    assert_eq!(received(&world), Traffic { packets: 3, bytes: 46 });
+    assert_eq!(
+        world.relay.totals().received,
+        Traffic {
+            packets: 8,
+            bytes: 46 + 1201 + 8 + 9 + 9 + 9
+        }
+    );
+    world.relay.count_unjudged(DropReason::ForeignWorker, 100);
+    let totals = world.relay.totals();
+    assert_eq!(
+        (
+            totals.received.packets,
+            totals.received.bytes,
+            totals.drops.of(DropReason::ForeignWorker)
+        ),
+        (9, 1382, 1)
+    );
+}
+
+#[test]
+fn bindings_are_hosts_and_clients_who_have_spoken_lately() {
+    let mut world = World::untold(Settings::default());
+    world.replace((1..=5).map(|token| session(token, &[HOST, A, B])).collect());
+    let count = |world: &World| {
+        let (mut bound, mut cursor) = (0, Some(0));
+        while let Some(from) = cursor {
+            let (part, next) = world.relay.bindings(from, 2, world.now);
+            bound += part;
+            cursor = next;
+        }
+        bound
+    };
+    assert_eq!(count(&world), 0);
+    for token in 1..=5 {
+        world.send(Server, host(), &ping(token, HOST));
+        world.send(Client, alice(), &ping(token, A));
+    }
+    // One user may be both.
+    world.send(Client, host(), &ping(1, HOST));
+    assert_eq!(count(&world), 11);
+    world.wait(Duration::from_secs(20));
+    world.send(Client, alice(), &ping(1, A));
+    world.wait(Duration::from_secs(20));
+    assert_eq!(count(&world), 1);
+}

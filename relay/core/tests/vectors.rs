@@ -5,7 +5,7 @@ mod world;
 use std::time::Duration;
 
 use relay_core::Port::{self, Client, Server};
-use relay_core::{Change, Push, State};
+use relay_core::{Change, PeerAddress, Push, State};
 use world::*;
 
 const HOST_PING: &str = "1e7c4f014dc2a6d001";
@@ -32,9 +32,9 @@ fn example() -> World {
 fn expect(
     world: &mut World,
     port: Port,
-    from: std::net::SocketAddr,
+    from: PeerAddress,
     question: &[u8],
-    answer: Option<(Port, std::net::SocketAddr, &str)>,
+    answer: Option<(Port, PeerAddress, &str)>,
 ) {
     let sent = world.send(port, from, question);
     let expected = answer.map(|(via, to, bytes)| Sent {

@@ -1,35 +1,31 @@
 //! Datagrams between one receive and the sends that follow from it. They are never copied: what leaves is part of what came.
 
-use std::net::SocketAddr;
+use relay_core::PeerAddress;
 
 /// Received datagrams, in memory that is made once.
 pub(crate) struct Inbox {
     pub(crate) buffer: Box<[u8]>,
     /// Bytes from one place to the next.
     pub(crate) stride: usize,
-    /// Datagrams, or runs of them, that a receive may bring at most.
-    pub(crate) places: usize,
     pub(crate) arrivals: Vec<Arrival>,
 }
 
 /// A datagram, or a run of datagrams of one sender.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Arrival {
-    pub(crate) from: SocketAddr,
+    pub(crate) from: PeerAddress,
     pub(crate) start: usize,
     pub(crate) length: usize,
     /// The length of each datagram of the run; the last may be shorter.
     pub(crate) segment: usize,
-    /// It was longer than there was room for.
-    pub(crate) truncated: bool,
 }
 
 impl Inbox {
+    /// `places` datagrams, or runs of them, at most.
     pub(crate) fn new(places: usize, stride: usize) -> Inbox {
         Inbox {
             buffer: vec![0; places * stride].into_boxed_slice(),
             stride,
-            places,
             arrivals: Vec::with_capacity(places),
         }
     }
@@ -42,12 +38,14 @@ pub(crate) struct Received {
     pub(crate) drained: bool,
     /// What the socket has lost to a full buffer since it was made, where this was reported.
     pub(crate) overflows: Option<u32>,
+    /// Datagrams that came with notes that could not be read whole.
+    pub(crate) unreadable: u64,
 }
 
 /// Bytes of the inbox that are to leave.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Departure {
-    pub(crate) to: SocketAddr,
+    pub(crate) to: PeerAddress,
     pub(crate) start: usize,
     pub(crate) length: usize,
 }

@@ -1,5 +1,7 @@
 //! What workers count beside what the core counts.
 
+use std::io;
+
 /// What happened at the sockets.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct IoCounters {
@@ -13,6 +15,8 @@ pub struct IoCounters {
     pub receive_overflows: u64,
     /// Times that receiving failed for another reason.
     pub receive_errors: u64,
+    /// Mistakes in the relay that a worker came across.
+    pub failures: u64,
 }
 
 impl IoCounters {
@@ -22,6 +26,7 @@ impl IoCounters {
         self.bundles_sent += other.bundles_sent;
         self.receive_overflows += other.receive_overflows;
         self.receive_errors += other.receive_errors;
+        self.failures += other.failures;
     }
 }
 
@@ -35,3 +40,26 @@ pub(crate) struct SendReport {
     /// Datagrams lost to any other error.
     pub(crate) failed: u64,
 }
+
+impl SendReport {
+    /// Counts datagrams that could not be sent.
+    pub(crate) fn count_lost(&mut self, error: &io::Error, datagrams: usize) {
+        if is_buffer_full(error) {
+            self.buffer_full += datagrams as u64;
+        } else {
+            self.failed += datagrams as u64;
+        }
+    }
+}
+
+fn is_buffer_full(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::WouldBlock || error.raw_os_error() == Some(NO_BUFFERS)
+}
+
+/// ENOBUFS, which has no kind of its own.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const NO_BUFFERS: i32 = 105;
+#[cfg(windows)]
+const NO_BUFFERS: i32 = 10055;
+#[cfg(not(any(target_os = "linux", target_os = "android", windows)))]
+const NO_BUFFERS: i32 = 55;

@@ -2,33 +2,46 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{channel, Receiver, RecvTimeoutError, Sender};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use mio::{Poll, Waker};
-use relay_core::{Change, Port, Refusal, Replacement, SessionStatistics, SessionToken, Totals, WantedSession};
+use mio::Waker;
+use relay_core::{Change, Port, Refusal, Relay, Replacement, SessionStatistics, SessionToken, Totals, WantedSession};
 
 use crate::counters::IoCounters;
-use crate::job::Job;
+use crate::failures::{Failure, Failures};
+use crate::job::{Changes, Job, Part};
+use crate::platform::Lookout;
 use crate::settings::{Settings, StartError};
-use crate::sockets::{self, worker_of, SocketFacts};
-use crate::worker::{Place, Worker, WAKE};
+use crate::sockets::{self, worker_of, SocketFacts, WorkerSockets};
+use crate::worker::{Assignment, Place, Worker};
 
 /// A relay at work. May be used from several threads at once. Stops when it is dropped.
 ///
 /// Everything that asks the workers takes a `patience`: a worker answers between two batches of datagrams, so that an answer that
-/// does not come means that a thread was not given time to run, or has died. A change that was not answered in time may still be made.
+/// does not come means that a thread was not given time to run. A change that was not answered in time may still be made.
 pub struct RunningRelay {
     workers: Vec<Hold>,
     facts: Vec<SocketFacts>,
+    shared: Arc<Shared>,
+}
+
+/// What workers share with whoever holds the relay.
+#[derive(Default)]
+pub(crate) struct Shared {
+    /// Workers end at once when this is set, whatever they were asked to do before.
+    pub(crate) stopping: AtomicBool,
+    pub(crate) failures: Failures,
 }
 
 /// One worker, from outside.
 struct Hold {
     jobs: Sender<Job>,
     waker: Waker,
-    thread: Option<JoinHandle<()>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
 }
 
 /// What happened altogether.
@@ -40,6 +53,15 @@ pub struct Statistics {
     pub io: IoCounters,
 }
 
+/// The relay as a whole, as it is now.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Load {
+    /// Addresses that are bound, hosts and clients.
+    pub bindings: usize,
+    /// What happened until now; also how many sessions and users there are.
+    pub statistics: Statistics,
+}
+
 /// A change that was not made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Refused {
@@ -49,13 +71,21 @@ pub struct Refused {
     pub refusal: Refusal,
 }
 
+impl From<(SessionToken, Refusal)> for Refused {
+    fn from((session, refusal): (SessionToken, Refusal)) -> Self {
+        Refused { session, refusal }
+    }
+}
+
 /// Why there is no answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ControlError {
     /// Patience ran out.
     TimedOut,
-    /// A worker has ended: the relay was stopped, or a thread died.
+    /// The relay was stopped.
     Ended,
+    /// A worker came across a mistake in the relay; `RunningRelay::failures` says which.
+    Failed,
 }
 
 impl fmt::Display for ControlError {
@@ -63,6 +93,7 @@ impl fmt::Display for ControlError {
         formatter.write_str(match self {
             ControlError::TimedOut => "the relay did not answer in time; try again",
             ControlError::Ended => "the relay has stopped; start it again",
+            ControlError::Failed => "the relay failed at this, and goes on; try again",
         })
     }
 }
@@ -70,36 +101,45 @@ impl fmt::Display for ControlError {
 impl std::error::Error for ControlError {}
 
 impl RunningRelay {
-    /// Binds and starts. When this returns, the ports are open, and every peer is told Checking until the first `replace`.
+    /// Takes the sockets over, those of one worker each, and starts; they are closed where that fails. When this returns, every peer is
+    /// told Checking until the first `replace`.
     ///
-    /// `secret` is a random number that nobody outside may know.
-    pub fn start(settings: &Settings, secret: u64) -> Result<RunningRelay, StartError> {
-        let (pairs, facts) = sockets::open(settings)?;
+    /// Several workers share all addresses (Linux only). Each has its sockets bound in the same order, and workers must be handed over in
+    /// the order in which theirs were bound: that is how the kernel counts when it gives each its sessions. `secret` is a random number
+    /// that nobody outside may know.
+    pub fn start(sockets: Vec<WorkerSockets>, settings: &Settings, secret: u64) -> Result<RunningRelay, StartError> {
+        let adopted = sockets::adopt(sockets, settings)?;
+        let shared = Arc::new(Shared::default());
         let mut relay = RunningRelay {
             workers: Vec::new(),
-            facts,
+            shared: shared.clone(),
+            facts: adopted.iter().flatten().map(|endpoint| endpoint.facts).collect(),
         };
-        let workers = pairs.len();
-        for (number, pair) in pairs.into_iter().enumerate() {
-            let poll = Poll::new()?;
-            let waker = Waker::new(poll.registry(), WAKE)?;
+        let workers = adopted.len();
+        for (number, mut endpoints) in adopted.into_iter().enumerate() {
+            let (lookout, waker) = Lookout::new(&mut endpoints)?;
             let (jobs, received_jobs) = channel();
-            let place = Place { number, workers };
-            let worker = Worker::new(settings, secret, place, pair, poll, received_jobs)?;
-            let settings = settings.clone();
+            let assignment = Assignment {
+                settings: settings.clone(),
+                relay: Relay::new(settings.relay.clone(), secret),
+                place: Place { number, workers },
+                endpoints,
+                jobs: received_jobs,
+                shared: shared.clone(),
+            };
             let thread = thread::Builder::new()
                 .name(format!("relay-{number}"))
-                .spawn(move || worker.run(&settings))?;
+                .spawn(move || Worker::new(assignment, lookout).run())?;
             relay.workers.push(Hold {
                 jobs,
                 waker,
-                thread: Some(thread),
+                thread: Mutex::new(Some(thread)),
             });
         }
         Ok(relay)
     }
 
-    /// Where hosts and clients find it.
+    /// Where hosts and clients find it; the first address of those that a port has.
     pub fn address(&self, port: Port) -> SocketAddr {
         self.facts
             .iter()
@@ -113,49 +153,67 @@ impl RunningRelay {
         &self.facts
     }
 
-    /// Whether all workers are at work. None ends by itself unless there is a mistake in it.
-    pub fn is_running(&self) -> bool {
-        self.workers
-            .iter()
-            .all(|worker| worker.thread.as_ref().is_some_and(|thread| !thread.is_finished()))
+    /// The mistakes in the relay that were met since this was last asked; of many, the latest. They are to be reported: the relay goes on.
+    pub fn failures(&self) -> Vec<Failure> {
+        self.shared.failures.take()
     }
 
     /// Makes changes, in their order. When this returns, datagrams are judged by them. Returns those that were refused.
     pub fn apply(&self, changes: Vec<Change>, patience: Duration) -> Result<Vec<Refused>, ControlError> {
         let parts = self.share(changes, Change::session);
-        self.gather_refused(parts, patience, |changes, answer| Job::Apply {
-            changes,
-            done: 0,
-            refused: Vec::new(),
+        let answers = self.ask_each(parts, |changes, answer| Job::Apply {
+            changes: Box::new(Changes::new(changes)),
             answer,
-        })
+        })?;
+        let mut refused = Vec::new();
+        self.each(answers, patience, |part| refused.extend(part.refused))?;
+        Ok(refused.into_iter().map(Refused::from).collect())
     }
 
     /// Makes these sessions, and no others, exist. What exists already keeps its connections. Returns those that were refused.
     pub fn replace(&self, wanted: Vec<WantedSession>, patience: Duration) -> Result<Vec<Refused>, ControlError> {
         let parts = self.share(wanted, |session| session.token);
-        self.gather_refused(parts, patience, |wanted, answer| Job::Replace {
+        let answers = self.ask_each(parts, |wanted, answer| Job::Replace {
             replacement: Box::new(Replacement::new(wanted)),
             answer,
-        })
+        })?;
+        let mut refused = Vec::new();
+        self.each(answers, patience, |part| refused.extend(part.into_refused()))?;
+        Ok(refused.into_iter().map(Refused::from).collect())
     }
 
     /// What happened altogether, since the start.
     pub fn statistics(&self, patience: Duration) -> Result<Statistics, ControlError> {
         let answers = self.ask_all(|answer| Job::Totals { answer })?;
         let mut statistics = Statistics::default();
-        each(answers, patience, |(totals, io)| {
+        self.each(answers, patience, |(totals, io)| {
             statistics.totals.merge(&totals);
             statistics.io.merge(&io);
         })?;
         Ok(statistics)
     }
 
+    /// The relay as a whole. Looks at every session, but copies nothing.
+    pub fn load(&self, patience: Duration) -> Result<Load, ControlError> {
+        let answers = self.ask_all(|answer| Job::Load {
+            cursor: 0,
+            bindings: 0,
+            answer,
+        })?;
+        let mut load = Load::default();
+        self.each(answers, patience, |(bindings, totals, io)| {
+            load.bindings += bindings;
+            load.statistics.totals.merge(&totals);
+            load.statistics.io.merge(&io);
+        })?;
+        Ok(load)
+    }
+
     /// All sessions as they are now, in no order.
     pub fn sessions(&self, patience: Duration) -> Result<Vec<SessionStatistics>, ControlError> {
         let answers = self.ask_all(|answer| Job::Sessions { cursor: 0, answer })?;
         let mut sessions = Vec::new();
-        each(answers, patience, |part| sessions.extend(part))?;
+        self.each_part(answers, patience, |part| sessions.extend(part))?;
         Ok(sessions)
     }
 
@@ -164,7 +222,7 @@ impl RunningRelay {
         let worker = &self.workers[worker_of(token.get(), self.workers.len())];
         let answers = worker.ask(|answer| Job::Session { token, answer })?;
         let mut found = None;
-        each(vec![answers], patience, |session| found = session)?;
+        self.each(vec![answers], patience, |session| found = session)?;
         Ok(found.map(|session| *session))
     }
 
@@ -172,25 +230,27 @@ impl RunningRelay {
     pub fn idle_sessions(&self, patience: Duration) -> Result<Vec<SessionToken>, ControlError> {
         let answers = self.ask_all(|answer| Job::Idle { cursor: 0, answer })?;
         let mut sessions = Vec::new();
-        each(answers, patience, |part| sessions.extend(part))?;
+        self.each_part(answers, patience, |part| sessions.extend(part))?;
         Ok(sessions)
     }
 
     /// From now on, or no longer: pings are answered with Error, because the relay is about to go away. Traffic still flows.
     pub fn set_draining(&self, draining: bool, patience: Duration) -> Result<(), ControlError> {
         let answers = self.ask_all(|answer| Job::Draining { draining, answer })?;
-        each(answers, patience, |()| {})
+        self.each(answers, patience, |()| {})
     }
 
-    /// Ends all workers and closes the ports. Repeating it does nothing.
-    pub fn stop(&mut self) {
+    /// Ends all workers and closes the ports; whoever waits for an answer is told that the relay has ended. When this returns, all of
+    /// it is done. Repeating it does nothing.
+    pub fn stop(&self) {
+        self.shared.stopping.store(true, Ordering::Release);
         for worker in &self.workers {
-            // A worker that has ended needs no telling.
-            let _ = worker.jobs.send(Job::Stop);
+            // Where a worker has ended, there is nobody to wake.
             let _ = worker.waker.wake();
         }
-        for worker in &mut self.workers {
-            if let Some(thread) = worker.thread.take() {
+        for worker in &self.workers {
+            let mut thread = worker.thread.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(thread) = thread.take() {
                 let _ = thread.join();
             }
         }
@@ -206,25 +266,69 @@ impl RunningRelay {
         parts
     }
 
-    fn gather_refused<T>(
+    fn ask_each<T, A>(
         &self,
-        parts: Vec<Vec<T>>,
-        patience: Duration,
-        job: impl Fn(Vec<T>, Sender<Vec<(SessionToken, Refusal)>>) -> Job,
-    ) -> Result<Vec<Refused>, ControlError> {
-        let mut answers = Vec::new();
-        for (worker, part) in self.workers.iter().zip(parts) {
-            answers.push(worker.ask(|answer| job(part, answer))?);
-        }
-        let mut refused = Vec::new();
-        each(answers, patience, |part| {
-            refused.extend(part.into_iter().map(|(session, refusal)| Refused { session, refusal }));
-        })?;
-        Ok(refused)
+        parts: Vec<T>,
+        job: impl Fn(T, Sender<A>) -> Job,
+    ) -> Result<Vec<Receiver<A>>, ControlError> {
+        let workers = self.workers.iter().zip(parts);
+        workers
+            .map(|(worker, part)| worker.ask(|answer| job(part, answer)))
+            .collect()
     }
 
     fn ask_all<T>(&self, job: impl Fn(Sender<T>) -> Job) -> Result<Vec<Receiver<T>>, ControlError> {
         self.workers.iter().map(|worker| worker.ask(&job)).collect()
+    }
+
+    /// Takes the answer of every worker.
+    fn each<T>(
+        &self,
+        answers: Vec<Receiver<T>>,
+        patience: Duration,
+        mut take: impl FnMut(T),
+    ) -> Result<(), ControlError> {
+        self.hear(answers, patience, |answer| {
+            take(answer);
+            true
+        })
+    }
+
+    /// Takes the answers of every worker, of whom each answers in parts.
+    fn each_part<T>(
+        &self,
+        answers: Vec<Receiver<Part<T>>>,
+        patience: Duration,
+        mut take: impl FnMut(Vec<T>),
+    ) -> Result<(), ControlError> {
+        self.hear(answers, patience, |part| {
+            take(part.found);
+            part.last
+        })
+    }
+
+    /// Hears every worker out; `take` says whether that was all of one.
+    fn hear<T>(
+        &self,
+        answers: Vec<Receiver<T>>,
+        patience: Duration,
+        mut take: impl FnMut(T) -> bool,
+    ) -> Result<(), ControlError> {
+        let started = Instant::now();
+        for answers in answers {
+            let mut done = false;
+            while !done {
+                done = match answers.recv_timeout(patience.saturating_sub(started.elapsed())) {
+                    Ok(answer) => take(answer),
+                    Err(RecvTimeoutError::Timeout) => return Err(ControlError::TimedOut),
+                    Err(RecvTimeoutError::Disconnected) if self.shared.stopping.load(Ordering::Acquire) => {
+                        return Err(ControlError::Ended);
+                    }
+                    Err(RecvTimeoutError::Disconnected) => return Err(ControlError::Failed),
+                };
+            }
+        }
+        Ok(())
     }
 }
 
@@ -243,24 +347,46 @@ impl Hold {
     }
 }
 
-/// Takes every answer of every worker, until each has let go of its end of the channel.
-///
-/// A worker that dies lets go as well, so that one answer at least is asked of each.
-fn each<T>(answers: Vec<Receiver<T>>, patience: Duration, mut take: impl FnMut(T)) -> Result<(), ControlError> {
-    let started = Instant::now();
-    for answers in answers {
-        let mut answered = false;
-        loop {
-            match answers.recv_timeout(patience.saturating_sub(started.elapsed())) {
-                Ok(answer) => {
-                    answered = true;
-                    take(answer);
-                }
-                Err(RecvTimeoutError::Timeout) => return Err(ControlError::TimedOut),
-                Err(RecvTimeoutError::Disconnected) if answered => break,
-                Err(RecvTimeoutError::Disconnected) => return Err(ControlError::Ended),
-            }
+#[cfg(test)]
+mod tests {
+    use std::net::UdpSocket;
+
+    use relay_core::{UserToken, WantedUser};
+
+    use super::*;
+    use crate::binding::{bind, Listen};
+
+    const PATIENCE: Duration = Duration::from_secs(60);
+
+    #[test]
+    fn a_mistake_is_reported_and_costs_neither_sockets_nor_sessions() {
+        let sockets = bind(&Listen::on([127, 0, 0, 1].into())).unwrap();
+        let relay = RunningRelay::start(sockets, &Settings::default(), 42).unwrap();
+        let (user, session) = (UserToken::new(7).unwrap(), SessionToken::new(8).unwrap());
+        let wanted = WantedSession {
+            token: session,
+            host: None,
+            users: vec![WantedUser { token: user, ip: None }],
+        };
+        relay.replace(vec![wanted], PATIENCE).unwrap();
+        let player = UdpSocket::bind("127.0.0.1:0").unwrap();
+        player.connect(relay.address(Port::Client)).unwrap();
+        player.set_read_timeout(Some(PATIENCE)).unwrap();
+        for _ in 0..3 {
+            let answers = relay.ask_all(|answer| Job::Fail { answer }).unwrap();
+            assert_eq!(relay.each(answers, PATIENCE, |()| {}), Err(ControlError::Failed));
+            player.send(&[7, 0, 0, 0, 8, 0, 0, 0, 1]).unwrap();
+            let mut answer = [0; 10];
+            assert_eq!(player.recv(&mut answer).unwrap(), 2);
+            assert_eq!(answer[..2], [1, 2]);
         }
+        let failure = Failure {
+            worker: 0,
+            message: "a mistake".to_owned(),
+        };
+        assert_eq!(relay.failures(), [failure.clone(), failure.clone(), failure]);
+        assert_eq!(relay.failures(), []);
+        assert_eq!(relay.statistics(PATIENCE).unwrap().io.failures, 3);
+        assert_eq!(relay.session(session, PATIENCE).unwrap().unwrap().clients, 1);
     }
-    Ok(())
 }

@@ -2,29 +2,17 @@
 
 use std::fmt;
 use std::io;
-use std::net::IpAddr;
+use std::net::SocketAddr;
 use std::time::Duration;
 
-use relay_core::Port;
-
-/// Where and how a relay runs.
+/// How a relay runs.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// What to bind. `::` takes IPv4 and IPv6. On a machine with several addresses, name the one that players are told: they take
-    /// answers from no other.
-    pub address: IpAddr,
-    /// The port for hosts; 0: any free one.
-    pub server_port: u16,
-    /// The port for everybody else; 0: any free one.
-    pub client_port: u16,
-    /// Worker threads. With more than one (Linux only), the kernel hands each its sessions, and another process of the same user
-    /// can bind the same ports.
-    pub workers: usize,
     /// Bytes to ask for as each socket's receive buffer. Too little, and bursts are lost while a worker is busy.
     pub receive_buffer: usize,
     /// Bytes to ask for as each socket's send buffer.
     pub send_buffer: usize,
-    /// Many datagrams in one system call, where the platform can.
+    /// Many datagrams in one system call, where the system can.
     pub batching: bool,
     /// Runs of equal datagrams in one packet, where the kernel can. Needs `batching`.
     pub bundling: bool,
@@ -34,27 +22,15 @@ pub struct Settings {
     pub relay: relay_core::Settings,
 }
 
-impl Settings {
-    /// Everything by default, on free ports of this address.
-    pub fn new(address: IpAddr) -> Settings {
+impl Default for Settings {
+    fn default() -> Self {
         Settings {
-            address,
-            server_port: 0,
-            client_port: 0,
-            workers: 1,
             receive_buffer: 4 << 20,
             send_buffer: 4 << 20,
             batching: true,
             bundling: true,
             spin: Duration::ZERO,
             relay: relay_core::Settings::default(),
-        }
-    }
-
-    pub(crate) fn port(&self, port: Port) -> u16 {
-        match port {
-            Port::Server => self.server_port,
-            Port::Client => self.client_port,
         }
     }
 }
@@ -67,10 +43,12 @@ pub enum StartError {
     /// A socket could not be made or bound: the address is not of this machine, the port is taken.
     Bind {
         /// What was to be bound.
-        address: std::net::SocketAddr,
+        address: SocketAddr,
         /// What the operating system said.
         error: io::Error,
     },
+    /// The sockets that were handed over are not such as a relay needs: what is wrong with them.
+    Sockets(&'static str),
     /// Something else that the operating system refused.
     System(io::Error),
 }
@@ -89,6 +67,7 @@ impl fmt::Display for StartError {
                 write!(formatter, "{workers} workers need Linux; set workers to 1")
             }
             StartError::Bind { address, error } => write!(formatter, "could not bind UDP {address}: {error}"),
+            StartError::Sockets(problem) => write!(formatter, "could not start the relay on these sockets: {problem}"),
             StartError::System(error) => write!(formatter, "could not start the relay: {error}"),
         }
     }
@@ -97,7 +76,7 @@ impl fmt::Display for StartError {
 impl std::error::Error for StartError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            StartError::Workers(_) => None,
+            StartError::Workers(_) | StartError::Sockets(_) => None,
             StartError::Bind { error, .. } | StartError::System(error) => Some(error),
         }
     }

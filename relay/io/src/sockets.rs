@@ -1,13 +1,25 @@
-//! The two sockets of each worker.
+//! Sockets that somebody has bound, from there on.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, UdpSocket};
 
-use mio::net::UdpSocket;
 use relay_core::Port;
-use socket2::{Domain, Protocol, SockAddr, Socket, Type};
+use socket2::{Socket, Type};
 
+use crate::platform;
 use crate::settings::{Settings, StartError};
+
+/// The bound sockets of one worker.
+///
+/// A port has one socket, or one of each family, such as the two loopback addresses need. Each peer is answered through the socket that
+/// it spoke to. Whoever binds chooses what cannot be chosen later: V6ONLY, and with several workers SO_REUSEPORT on all sockets.
+#[derive(Debug, Default)]
+pub struct WorkerSockets {
+    /// For hosts.
+    pub server: Vec<UdpSocket>,
+    /// For everybody else.
+    pub client: Vec<UdpSocket>,
+}
 
 /// What became of a socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,59 +35,34 @@ pub struct SocketFacts {
     pub send_buffer: usize,
 }
 
-/// The sockets of one worker.
-pub(crate) struct Pair {
-    server: UdpSocket,
-    client: UdpSocket,
+/// A socket at work.
+pub(crate) struct Endpoint {
+    pub(crate) facts: SocketFacts,
+    pub(crate) socket: mio::net::UdpSocket,
+    /// The last report of what it had lost.
+    pub(crate) overflows: u32,
+    pub(crate) errors_in_a_row: u32,
 }
 
-impl Pair {
-    pub(crate) fn get(&self, port: Port) -> &UdpSocket {
-        match port {
-            Port::Server => &self.server,
-            Port::Client => &self.client,
+/// Makes the sockets what the relay needs, be they new or in use.
+pub(crate) fn adopt(workers: Vec<WorkerSockets>, settings: &Settings) -> Result<Vec<Vec<Endpoint>>, StartError> {
+    check_workers(workers.len())?;
+    let mut adopted: Vec<Vec<Endpoint>> = Vec::new();
+    let shared = workers.len() > 1;
+    for sockets in workers {
+        let sockets = take_over(sockets, settings, shared)?;
+        check(&sockets)?;
+        if let Some(first) = adopted.first() {
+            check_alike(first, &sockets)?;
+        }
+        adopted.push(sockets);
+    }
+    if shared {
+        for endpoint in &adopted[0] {
+            platform::steer_by_session(&endpoint.socket, adopted.len())?;
         }
     }
-
-    pub(crate) fn get_mut(&mut self, port: Port) -> &mut UdpSocket {
-        match port {
-            Port::Server => &mut self.server,
-            Port::Client => &mut self.client,
-        }
-    }
-}
-
-/// Binds everything, in the order of workers, which is how the kernel counts sockets that share a port.
-pub(crate) fn open(settings: &Settings) -> Result<(Vec<Pair>, Vec<SocketFacts>), StartError> {
-    if settings.workers == 0 || (settings.workers > 1 && !cfg!(target_os = "linux")) {
-        return Err(StartError::Workers(settings.workers));
-    }
-    let mut facts = Vec::new();
-    let mut open_all = |port| -> Result<Vec<UdpSocket>, StartError> {
-        let mut address = SocketAddr::new(settings.address, settings.port(port));
-        let mut sockets = Vec::new();
-        for _ in 0..settings.workers {
-            let socket = bind(settings, address).map_err(|error| StartError::Bind { address, error })?;
-            let fact = describe(port, &socket)?;
-            // Where any port would do, the first worker's is the one for all.
-            address = fact.address;
-            facts.push(fact);
-            sockets.push(UdpSocket::from_std(socket.into()));
-        }
-        #[cfg(target_os = "linux")]
-        if settings.workers > 1 {
-            crate::linux::steer_by_session(&sockets[0], settings.workers as u32)?;
-        }
-        Ok(sockets)
-    };
-    let servers = open_all(Port::Server)?;
-    let clients = open_all(Port::Client)?;
-    let pairs = servers
-        .into_iter()
-        .zip(clients)
-        .map(|(server, client)| Pair { server, client })
-        .collect();
-    Ok((pairs, facts))
+    Ok(adopted)
 }
 
 /// Which worker has a session: what `steer_by_session` tells the kernel.
@@ -83,29 +70,86 @@ pub(crate) fn worker_of(session: u32, workers: usize) -> usize {
     session.swap_bytes() as usize % workers
 }
 
-fn bind(settings: &Settings, address: SocketAddr) -> io::Result<Socket> {
-    let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
-    if address.is_ipv6() {
-        socket.set_only_v6(false)?;
+pub(crate) fn check_workers(workers: usize) -> Result<(), StartError> {
+    if workers == 0 || (workers > 1 && !platform::SHARES_PORTS) {
+        return Err(StartError::Workers(workers));
     }
-    #[cfg(target_os = "linux")]
-    if settings.workers > 1 {
-        socket.set_reuse_port(true)?;
+    Ok(())
+}
+
+fn take_over(sockets: WorkerSockets, settings: &Settings, shared: bool) -> Result<Vec<Endpoint>, StartError> {
+    let servers = sockets.server.into_iter().map(|socket| (Port::Server, socket));
+    let clients = sockets.client.into_iter().map(|socket| (Port::Client, socket));
+    let mut endpoints = Vec::new();
+    for (port, socket) in servers.chain(clients) {
+        let socket = Socket::from(socket);
+        if socket.r#type()? != Type::DGRAM {
+            return Err(StartError::Sockets("one is not for datagrams"));
+        }
+        if shared && !platform::is_shared(&socket)? {
+            return Err(StartError::Sockets(
+                "several workers share a port, and SO_REUSEPORT is not set",
+            ));
+        }
+        tune(settings, &socket)?;
+        endpoints.push(Endpoint {
+            facts: describe(port, &socket)?,
+            socket: mio::net::UdpSocket::from_std(socket.into()),
+            overflows: 0,
+            errors_in_a_row: 0,
+        });
     }
-    enlarge(settings, &socket);
-    #[cfg(target_os = "linux")]
-    tune(settings, &socket);
-    socket.set_nonblocking(true)?;
-    socket.bind(&SockAddr::from(address))?;
-    Ok(socket)
+    Ok(endpoints)
+}
+
+/// Each port has a socket, and of each family one at most: which to answer through is known by the family of the peer.
+fn check(endpoints: &[Endpoint]) -> Result<(), StartError> {
+    for port in Port::ALL {
+        let addresses = || {
+            endpoints
+                .iter()
+                .map(|endpoint| endpoint.facts)
+                .filter(|facts| facts.port == port)
+        };
+        if addresses().any(|facts| facts.address.port() == 0) {
+            return Err(StartError::Sockets("one is not bound"));
+        }
+        if addresses().count() == 0 {
+            return Err(StartError::Sockets("a port has none"));
+        }
+        let of_ipv6 = addresses().filter(|facts| facts.address.is_ipv6()).count();
+        if of_ipv6 > 1 || addresses().count() - of_ipv6 > 1 {
+            return Err(StartError::Sockets("a port has two of one family"));
+        }
+    }
+    Ok(())
+}
+
+fn check_alike(first: &[Endpoint], other: &[Endpoint]) -> Result<(), StartError> {
+    let places = |endpoints: &[Endpoint]| -> Vec<_> {
+        endpoints
+            .iter()
+            .map(|endpoint| (endpoint.facts.port, endpoint.facts.address))
+            .collect()
+    };
+    if places(first) != places(other) {
+        return Err(StartError::Sockets(
+            "those of two workers differ in address, or in order",
+        ));
+    }
+    Ok(())
+}
+
+fn tune(settings: &Settings, socket: &Socket) -> io::Result<()> {
+    enlarge(settings, socket);
+    let address = address_of(socket)?;
+    let every_address = address.ip().to_canonical().is_unspecified();
+    platform::tune(socket, settings, address.is_ipv6(), every_address)?;
+    socket.set_nonblocking(true)
 }
 
 /// As large as the system lets us; what came of it is read back.
 fn enlarge(settings: &Settings, socket: &Socket) {
-    #[cfg(target_os = "linux")]
-    if crate::linux::force_buffers(socket, settings.receive_buffer, settings.send_buffer).is_ok() {
-        return;
-    }
     // Some systems refuse a size that they could only give in part.
     for (size, set) in [
         (
@@ -121,24 +165,16 @@ fn enlarge(settings: &Settings, socket: &Socket) {
     }
 }
 
-/// Both are good to have and missing on old kernels, where everything works without them.
-#[cfg(target_os = "linux")]
-fn tune(settings: &Settings, socket: &Socket) {
-    let _ = crate::linux::report_overflows(socket);
-    if settings.batching && settings.bundling {
-        let _ = crate::linux::bundle_arrivals(socket);
-    }
-}
-
 fn describe(port: Port, socket: &Socket) -> io::Result<SocketFacts> {
-    let address = socket
-        .local_addr()?
-        .as_socket()
-        .ok_or(io::ErrorKind::AddrNotAvailable)?;
     Ok(SocketFacts {
         port,
-        address,
+        address: address_of(socket)?,
         receive_buffer: socket.recv_buffer_size()?,
         send_buffer: socket.send_buffer_size()?,
     })
+}
+
+fn address_of(socket: &Socket) -> io::Result<SocketAddr> {
+    let address = socket.local_addr()?.as_socket();
+    address.ok_or_else(|| io::ErrorKind::AddrNotAvailable.into())
 }

@@ -1,25 +1,30 @@
 //! The thread that moves datagrams. It shares nothing with other threads but a channel of jobs.
 
-use std::io;
-use std::sync::mpsc::{Receiver, TryRecvError};
+use std::panic::{catch_unwind, AssertUnwindSafe};
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::Receiver;
+use std::sync::Arc;
+use std::thread;
 use std::time::{Duration, Instant};
 
-use mio::{Events, Interest, Poll, Token};
-use relay_core::{session_number, DropReason, Moment, Port, Push, Relay, Verdict};
+use mio::Token;
+use relay_core::{session_number, DropReason, Moment, Push, Relay, Verdict, MAX_DATAGRAM};
 
 use crate::batch::{Arrival, Departure, Inbox};
 use crate::counters::{IoCounters, SendReport};
 use crate::job::{Job, Workplace};
+use crate::outboxes::Outboxes;
+use crate::platform::{Lookout, Transport};
+use crate::running::Shared;
 use crate::settings::Settings;
-use crate::single;
-use crate::sockets::{worker_of, Pair};
-use crate::transport::Transport;
+use crate::sockets::{worker_of, Endpoint};
 
-pub(crate) const WAKE: Token = Token(2);
-/// Departures that are collected before they are sent, so that the memory for them is bounded whatever arrives at once.
-const DEPARTURES: usize = 1024;
-/// How long to sleep when nothing happens. Sockets are looked at after that even if nothing was said about them.
-const NAP: Duration = Duration::from_secs(1);
+pub(crate) const WAKE: Token = Token(usize::MAX);
+
+/// How long to wait after a mistake.
+const PAUSE: Duration = Duration::from_millis(10);
+/// Errors of one socket, with nothing received in between, after which each one more is a pause: whatever is wrong, it takes time.
+const ERRORS: u32 = 8;
 
 /// Which worker this is, of how many.
 #[derive(Clone, Copy)]
@@ -28,191 +33,194 @@ pub(crate) struct Place {
     pub(crate) workers: usize,
 }
 
+/// Everything that a worker is given, from another thread.
+pub(crate) struct Assignment {
+    pub(crate) settings: Settings,
+    pub(crate) relay: Relay,
+    pub(crate) place: Place,
+    /// At least one.
+    pub(crate) endpoints: Vec<Endpoint>,
+    pub(crate) jobs: Receiver<Job>,
+    pub(crate) shared: Arc<Shared>,
+}
+
 pub(crate) struct Worker {
     relay: Relay,
-    sockets: Pair,
-    poll: Poll,
+    endpoints: Vec<Endpoint>,
+    transport: Transport,
+    inbox: Inbox,
+    outboxes: Outboxes,
+    lookout: Lookout,
     jobs: Receiver<Job>,
+    shared: Arc<Shared>,
     place: Place,
     started: Instant,
     spin: Duration,
     current: Option<Job>,
     counters: IoCounters,
-    /// The last report of what each socket had lost.
-    overflows: [u32; 2],
     pushes: Vec<Push>,
 }
 
-enum Attended {
-    Nothing,
-    Something,
-    Stop,
-}
-
 impl Worker {
-    pub(crate) fn new(
-        settings: &Settings,
-        secret: u64,
-        place: Place,
-        mut sockets: Pair,
-        poll: Poll,
-        jobs: Receiver<Job>,
-    ) -> io::Result<Worker> {
-        for port in Port::ALL {
-            poll.registry()
-                .register(sockets.get_mut(port), Token(port as usize), Interest::READABLE)?;
-        }
-        Ok(Worker {
-            relay: Relay::new(settings.relay.clone(), secret),
-            sockets,
-            poll,
-            jobs,
-            place,
+    /// On the thread that it works on. The lookout watches the sockets of the assignment.
+    pub(crate) fn new(assignment: Assignment, lookout: Lookout) -> Worker {
+        let transport = Transport::new(&assignment.settings, &assignment.endpoints[0].socket);
+        Worker {
+            relay: assignment.relay,
+            inbox: transport.inbox(),
+            outboxes: Outboxes::new(&assignment.endpoints),
+            transport,
+            endpoints: assignment.endpoints,
+            lookout,
+            jobs: assignment.jobs,
+            shared: assignment.shared,
+            place: assignment.place,
             started: Instant::now(),
-            spin: settings.spin,
+            spin: assignment.settings.spin,
             current: None,
             counters: IoCounters::default(),
-            overflows: [0; 2],
             pushes: Vec::new(),
-        })
+        }
     }
 
-    /// Works until it is told to stop, or until nobody is left to tell it.
-    pub(crate) fn run(mut self, settings: &Settings) {
-        let (mut transport, mut inbox) = Transport::new(settings);
-        let mut outboxes = [Vec::with_capacity(DEPARTURES), Vec::with_capacity(DEPARTURES)];
-        let mut events = Events::with_capacity(8);
-        // The poll speaks of a socket once, when something arrives; from then on it is ours to remember that there is more.
-        let mut readable = [true; 2];
-        loop {
-            let attended = match self.attend_to_jobs() {
-                Attended::Stop => return,
-                Attended::Something => true,
-                Attended::Nothing => false,
-            };
-            for port in Port::ALL {
-                if readable[port as usize] {
-                    readable[port as usize] = self.pump(port, &mut transport, &mut inbox, &mut outboxes);
+    /// Works until it is told to stop. A mistake costs what was being done; sockets and sessions stay.
+    pub(crate) fn run(mut self) {
+        while !self.is_told_to_stop() {
+            // Whatever state the panic has left behind is one that safe code can be in: no more broken than without it.
+            if let Err(panic) = catch_unwind(AssertUnwindSafe(|| self.serve())) {
+                self.counters.failures += 1;
+                self.shared.failures.add(self.place.number, &*panic);
+                self.outboxes.clear();
+                self.pushes.clear();
+                // Whoever knows how to provoke it must not fill the logs with it.
+                thread::sleep(PAUSE);
+            }
+        }
+    }
+
+    fn serve(&mut self) {
+        // What was found at a socket is ours to remember until the socket says that there is no more.
+        let mut readable = vec![true; self.endpoints.len()];
+        while !self.is_told_to_stop() {
+            let attended = self.attend_to_jobs();
+            for (number, readable) in readable.iter_mut().enumerate() {
+                if *readable {
+                    *readable = self.pump(number);
                 }
             }
             // After one job there may be another, which was announced together with it.
             let busy = attended || readable.contains(&true);
-            self.wait(busy, &mut events, &mut readable);
+            if busy {
+                // Trying costs less than asking.
+                readable.fill(true);
+            } else {
+                self.wait(&mut readable);
+            }
         }
+    }
+
+    fn is_told_to_stop(&self) -> bool {
+        self.shared.stopping.load(Ordering::Acquire)
     }
 
     fn now(&self) -> Moment {
         Moment::after(self.started.elapsed())
     }
 
-    /// Does a part of what the control side wants.
-    fn attend_to_jobs(&mut self) -> Attended {
-        if self.current.is_none() {
-            self.current = match self.jobs.try_recv() {
-                Ok(Job::Stop) | Err(TryRecvError::Disconnected) => return Attended::Stop,
-                Ok(job) => Some(job),
-                Err(TryRecvError::Empty) => return Attended::Nothing,
-            };
-        }
+    /// Does a part of what the control side wants; returns whether there was anything.
+    fn attend_to_jobs(&mut self) -> bool {
+        let Some(job) = self.current.take().or_else(|| self.jobs.try_recv().ok()) else {
+            return false;
+        };
         let now = self.now();
         let mut workplace = Workplace {
             relay: &mut self.relay,
             counters: &self.counters,
             pushes: &mut self.pushes,
             now,
+            begun: Instant::now(),
         };
-        self.current = self.current.take().and_then(|job| job.work(&mut workplace));
-        self.send_pushes();
-        Attended::Something
-    }
-
-    fn send_pushes(&mut self) {
+        self.current = job.work(&mut workplace);
         let mut report = SendReport::default();
-        for push in self.pushes.drain(..) {
-            if let Err(error) = self.sockets.get(push.via).send_to(&push.state.frame(), push.to) {
-                single::count(&error, &mut report);
-            }
-        }
+        self.outboxes
+            .push(&self.pushes, &self.endpoints, &mut self.transport, &mut report);
+        self.pushes.clear();
         self.count_sent(report);
+        true
     }
 
-    /// Moves one batch from a port; returns whether there may be more.
-    fn pump(
-        &mut self,
-        port: Port,
-        transport: &mut Transport,
-        inbox: &mut Inbox,
-        outboxes: &mut [Vec<Departure>; 2],
-    ) -> bool {
-        let received = match transport.receive(self.sockets.get(port), inbox) {
+    /// Moves one batch from a socket; returns whether there may be more.
+    fn pump(&mut self, number: usize) -> bool {
+        let endpoint = &mut self.endpoints[number];
+        let received = match self.transport.receive(&endpoint.socket, &mut self.inbox) {
             Ok(received) => received,
             Err(_) => {
                 self.counters.receive_errors += 1;
-                return false;
+                endpoint.errors_in_a_row += 1;
+                if endpoint.errors_in_a_row >= ERRORS {
+                    thread::sleep(PAUSE);
+                }
+                // It says nothing about what waits behind it, which nobody may tell of again.
+                return true;
             }
         };
+        endpoint.errors_in_a_row = 0;
+        self.counters.receive_errors += received.unreadable;
         if let Some(overflows) = received.overflows {
-            let before = std::mem::replace(&mut self.overflows[port as usize], overflows);
+            let before = std::mem::replace(&mut endpoint.overflows, overflows);
             self.counters.receive_overflows += u64::from(overflows.wrapping_sub(before));
         }
-        if !inbox.arrivals.is_empty() {
+        if !self.inbox.arrivals.is_empty() {
             self.counters.batches += 1;
             let now = self.now();
-            for at in 0..inbox.arrivals.len() {
-                let arrival = inbox.arrivals[at];
-                self.judge(port, &arrival, now, transport, &mut inbox.buffer, outboxes);
+            for at in 0..self.inbox.arrivals.len() {
+                let arrival = self.inbox.arrivals[at];
+                self.judge(number, &arrival, now);
             }
-            self.send_all(transport, &inbox.buffer, outboxes);
+            self.send();
         }
         !received.drained
     }
 
-    /// Asks the core about each datagram of an arrival.
-    fn judge(
-        &mut self,
-        port: Port,
-        arrival: &Arrival,
-        now: Moment,
-        transport: &mut Transport,
-        buffer: &mut [u8],
-        outboxes: &mut [Vec<Departure>; 2],
-    ) {
-        if arrival.truncated {
-            self.relay.count_drops(DropReason::TooLong, 1);
-            return;
-        }
+    /// Asks the core about each datagram of an arrival at this socket.
+    fn judge(&mut self, number: usize, arrival: &Arrival, now: Moment) {
         self.counters.bundles_received += u64::from(arrival.segment < arrival.length);
+        let port = self.endpoints[number].facts.port;
         let mut start = arrival.start;
         let end = arrival.start + arrival.length;
         // Once at least: an empty datagram is one too.
         loop {
             let length = arrival.segment.min(end - start);
-            let datagram = &mut buffer[start..start + length];
-            if self.is_foreign(datagram) {
-                self.relay.count_drops(DropReason::ForeignWorker, 1);
+            // Of what is too long, one byte more than what may pass is looked at, and counted, however much of it there is.
+            let datagram = &mut self.inbox.buffer[start..start + length.min(MAX_DATAGRAM + 1)];
+            let full = if is_foreign(self.place, datagram) {
+                self.relay.count_unjudged(DropReason::ForeignWorker, datagram.len());
+                false
             } else {
                 match self.relay.receive(port, arrival.from, datagram, now) {
                     Verdict::Forward { to, via, start: first } => {
-                        outboxes[via as usize].push(Departure {
+                        let departure = Departure {
                             to,
                             start: start + first,
                             length: length - first,
-                        });
+                        };
+                        self.outboxes.forward(via, departure)
                     }
                     Verdict::Answer(state) | Verdict::Refuse { state, .. } => {
                         let frame = state.frame();
                         datagram[..frame.len()].copy_from_slice(&frame);
-                        outboxes[port as usize].push(Departure {
+                        let departure = Departure {
                             to: arrival.from,
                             start,
                             length: frame.len(),
-                        });
+                        };
+                        self.outboxes.answer(number, departure)
                     }
-                    Verdict::Drop(_) => {}
+                    Verdict::Drop(_) => false,
                 }
-                if outboxes.iter().any(|outbox| outbox.len() == DEPARTURES) {
-                    self.send_all(transport, buffer, outboxes);
-                }
+            };
+            if full {
+                self.send();
             }
             start += length;
             if start >= end {
@@ -221,20 +229,10 @@ impl Worker {
         }
     }
 
-    /// The kernel steers a run of datagrams by its first. One that speaks of several sessions from one port may so come astray.
-    fn is_foreign(&self, datagram: &[u8]) -> bool {
-        self.place.workers > 1
-            && session_number(datagram)
-                .is_some_and(|session| worker_of(session, self.place.workers) != self.place.number)
-    }
-
-    fn send_all(&mut self, transport: &mut Transport, buffer: &[u8], outboxes: &mut [Vec<Departure>; 2]) {
+    fn send(&mut self) {
         let mut report = SendReport::default();
-        for port in Port::ALL {
-            let outbox = &mut outboxes[port as usize];
-            transport.send(self.sockets.get(port), buffer, outbox, &mut report);
-            outbox.clear();
-        }
+        self.outboxes
+            .send(&self.endpoints, &mut self.transport, &self.inbox.buffer, &mut report);
         self.count_sent(report);
     }
 
@@ -244,33 +242,22 @@ impl Worker {
         self.relay.count_drops(DropReason::SendFailed, report.failed);
     }
 
-    /// Finds out which sockets have something, sleeping until one has or a job comes, unless there is work left.
-    fn wait(&mut self, busy: bool, events: &mut Events, readable: &mut [bool; 2]) {
-        if busy {
-            self.look(Duration::ZERO, events, readable);
-            return;
-        }
-        let mut found = false;
+    /// Finds out which sockets have something, sleeping until one has or a job comes.
+    fn wait(&mut self, readable: &mut [bool]) {
         if !self.spin.is_zero() {
-            let until = Instant::now() + self.spin;
-            while !found && Instant::now() < until {
-                found = self.look(Duration::ZERO, events, readable);
+            let started = Instant::now();
+            while started.elapsed() < self.spin {
+                if self.lookout.glance(readable) {
+                    return;
+                }
             }
         }
-        if !found && !self.look(NAP, events, readable) {
-            *readable = [true; 2];
-        }
+        self.lookout.wait(readable);
     }
+}
 
-    /// Returns whether there was anything, which includes being woken.
-    fn look(&mut self, timeout: Duration, events: &mut Events, readable: &mut [bool; 2]) -> bool {
-        // Interrupted by a signal: as if something had happened.
-        if self.poll.poll(events, Some(timeout)).is_err() {
-            return true;
-        }
-        for event in events.iter().filter(|event| event.token() != WAKE) {
-            readable[event.token().0] = true;
-        }
-        !events.is_empty()
-    }
+/// The kernel steers a run of datagrams by its first. One that speaks of several sessions from one port may so come astray.
+fn is_foreign(place: Place, datagram: &[u8]) -> bool {
+    place.workers > 1
+        && session_number(datagram).is_some_and(|session| worker_of(session, place.workers) != place.number)
 }

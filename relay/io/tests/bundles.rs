@@ -34,9 +34,8 @@ fn frames(peer: &Peer, before: &[u8], payloads: &[Vec<u8>]) -> Vec<u8> {
 
 #[test]
 fn each_datagram_of_a_run_is_judged_and_forwarded_by_itself() {
-    for (kind, settings) in every_kind() {
-        println!("{kind}");
-        let relay = start(&settings, &[7]);
+    for kind in every_kind() {
+        let relay = kind.start(&[7]);
         let host = Peer::new(&relay, Port::Server, 7, HOST);
         let alice = Peer::new(&relay, Port::Client, 7, A);
         assert_eq!((host.ping(), alice.ping()), (2, 2));
@@ -61,10 +60,34 @@ fn each_datagram_of_a_run_is_judged_and_forwarded_by_itself() {
 }
 
 #[test]
+fn a_run_that_mixes_sessions_is_served_or_counted() {
+    for kind in every_kind() {
+        let relay = kind.start(&[7, 8]);
+        let alice = Peer::new(&relay, Port::Client, 7, A);
+        let elsewhere = Peer::new(&relay, Port::Client, 8, A);
+        let workers = kind.listen.workers as u32;
+        let worker_of = |number| session_token(number).get().swap_bytes() % workers;
+        assert_eq!(worker_of(7) == worker_of(8), workers == 1, "choose other numbers");
+        let run = [
+            alice.header(1),
+            elsewhere.header(1),
+            elsewhere.header(1),
+            alice.header(1),
+        ];
+        cut(&alice.socket, 9);
+        alice.socket.send(&run.concat()).unwrap();
+        let served = if workers == 1 { 4 } else { 2 };
+        (0..served).for_each(|_| assert_eq!(alice.state(), 2));
+        let totals = relay.statistics(PATIENCE).unwrap().totals;
+        assert_eq!(totals.received.packets, 4);
+        assert_eq!(totals.drops.of(DropReason::ForeignWorker), 4 - served);
+    }
+}
+
+#[test]
 fn a_run_may_mix_good_and_bad_pings_and_data() {
-    for (kind, settings) in every_kind() {
-        println!("{kind}");
-        let relay = start(&settings, &[7]);
+    for kind in every_kind() {
+        let relay = kind.start(&[7]);
         let host = Peer::new(&relay, Port::Server, 7, HOST);
         let alice = Peer::new(&relay, Port::Client, 7, A);
         let stranger = Peer::new(&relay, Port::Client, 7, 999);

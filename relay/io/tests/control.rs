@@ -8,13 +8,12 @@ use std::thread;
 
 use loopback::*;
 use relay_core::{Change, Port, Refusal};
-use relay_io::{ControlError, Refused, RunningRelay, Settings, StartError};
+use relay_io::{bind, ControlError, Listen, Refused, StartError};
 
 #[test]
 fn a_change_holds_when_the_call_returns() {
-    for (kind, settings) in every_kind() {
-        println!("{kind}");
-        let relay = start(&settings, &[7]);
+    for kind in every_kind() {
+        let relay = kind.start(&[7]);
         for round in 0..20 {
             let alice = Peer::new(&relay, Port::Client, 7, 1000 + round);
             let token = user_token(1000 + round);
@@ -34,11 +33,9 @@ fn a_change_holds_when_the_call_returns() {
 
 #[test]
 fn a_relay_that_was_told_nothing_says_checking_and_a_replacement_ends_that() {
-    for (kind, settings) in every_kind() {
-        println!("{kind}");
-        let mut settings = settings;
-        settings.relay.limits.answer_interval = std::time::Duration::ZERO;
-        let relay = RunningRelay::start(&settings, 42).unwrap();
+    for mut kind in every_kind() {
+        kind.settings.relay.limits.answer_interval = std::time::Duration::ZERO;
+        let relay = kind.start_untold(bind(&kind.listen).unwrap());
         let alice = Peer::new(&relay, Port::Client, 7, A);
         assert_eq!(alice.ping(), 1);
         relay.replace(vec![], PATIENCE).unwrap();
@@ -54,9 +51,8 @@ fn a_relay_that_was_told_nothing_says_checking_and_a_replacement_ends_that() {
 
 #[test]
 fn refusals_come_back_with_their_sessions() {
-    for (kind, settings) in every_kind() {
-        println!("{kind}");
-        let relay = start(&settings, &[7]);
+    for kind in every_kind() {
+        let relay = kind.start(&[7]);
         let changes = (1..=9)
             .map(|token| Change::Authorize(session_token(token), user(5)))
             .collect();
@@ -75,9 +71,8 @@ fn refusals_come_back_with_their_sessions() {
 
 #[test]
 fn play_goes_on_while_thousands_of_sessions_come_and_go() {
-    for (kind, settings) in every_kind() {
-        println!("{kind}");
-        let relay = start(&settings, &[7]);
+    for kind in every_kind() {
+        let relay = kind.start(&[7]);
         let host = Peer::new(&relay, Port::Server, 7, HOST);
         let alice = Peer::new(&relay, Port::Client, 7, A);
         assert_eq!((host.ping(), alice.ping()), (2, 2));
@@ -113,9 +108,8 @@ fn play_goes_on_while_thousands_of_sessions_come_and_go() {
 
 #[test]
 fn many_ask_at_once() {
-    for (kind, settings) in every_kind() {
-        println!("{kind}");
-        let relay = start(&settings, &[]);
+    for kind in every_kind() {
+        let relay = kind.start(&[]);
         thread::scope(|scope| {
             for caller in 1..=8 {
                 let relay = &relay;
@@ -137,7 +131,7 @@ fn many_ask_at_once() {
 
 #[test]
 fn a_draining_relay_says_so() {
-    let relay = start(&settings(), &[7]);
+    let relay = plain().start(&[7]);
     let alice = Peer::new(&relay, Port::Client, 7, A);
     relay.set_draining(true, PATIENCE).unwrap();
     assert_eq!(alice.ping(), 5);
@@ -155,20 +149,12 @@ fn stopping_closes_the_ports_and_says_so_to_whoever_asks() {
     }
     .parse()
     .unwrap();
-    for (kind, settings) in every_kind() {
-        println!("{kind}");
-        let mut relay = start(
-            &Settings {
-                address: quiet,
-                ..settings
-            },
-            &[7],
-        );
+    for mut kind in every_kind() {
+        kind.listen.address = quiet;
+        let relay = kind.start(&[7]);
         let addresses = Port::ALL.map(|port| relay.address(port));
-        assert!(relay.is_running());
         relay.stop();
         relay.stop();
-        assert!(!relay.is_running());
         assert_eq!(relay.statistics(PATIENCE), Err(ControlError::Ended));
         for address in addresses {
             eventually("the port is free", || UdpSocket::bind(address).is_ok());
@@ -177,32 +163,56 @@ fn stopping_closes_the_ports_and_says_so_to_whoever_asks() {
 }
 
 #[test]
+fn a_relay_may_be_stopped_while_others_ask() {
+    for kind in every_kind() {
+        let relay = kind.start(&[]);
+        thread::scope(|scope| {
+            for caller in 0..4 {
+                let relay = &relay;
+                scope.spawn(move || {
+                    let many = || (1..2000).map(|number| session(caller * 10_000 + number)).collect();
+                    let end = std::iter::repeat_with(|| relay.replace(many(), PATIENCE)).find(Result::is_err);
+                    assert_eq!(end, Some(Err(ControlError::Ended)));
+                });
+            }
+            relay.replace(vec![session(7)], PATIENCE).unwrap();
+            relay.stop();
+        });
+    }
+}
+
+#[test]
+fn a_relay_that_never_sleeps_works_and_stops() {
+    let mut kind = plain();
+    kind.settings.spin = std::time::Duration::MAX;
+    let relay = kind.start(&[7]);
+    let alice = Peer::new(&relay, Port::Client, 7, A);
+    assert_eq!(alice.ping(), 2);
+    relay.stop();
+}
+
+#[test]
 fn a_taken_port_is_named() {
-    let first = start(&settings(), &[]);
+    let first = plain().start(&[]);
     let taken = first.address(Port::Client);
-    let again = Settings {
+    let again = Listen {
         client_port: taken.port(),
-        ..settings()
+        ..plain().listen
     };
-    match RunningRelay::start(&again, 42).map(|_| ()) {
+    match bind(&again) {
         Err(StartError::Bind { address, .. }) => assert_eq!(address, taken),
         other => panic!("{other:?}"),
     }
-    assert!(matches!(
-        RunningRelay::start(
-            &Settings {
-                workers: 0,
-                ..settings()
-            },
-            42
-        ),
-        Err(StartError::Workers(0))
-    ));
+    let nobody = Listen {
+        workers: 0,
+        ..plain().listen
+    };
+    assert!(matches!(bind(&nobody), Err(StartError::Workers(0))));
 }
 
 #[test]
 fn the_buffers_that_there_are_can_be_read() {
-    let relay = start(&settings(), &[]);
+    let relay = plain().start(&[]);
     assert_eq!(relay.sockets().len(), 2);
     assert!(relay
         .sockets()

@@ -2,17 +2,13 @@
 
 mod loopback;
 
-use std::net::UdpSocket;
-
 use loopback::*;
 use relay_core::{DropReason, Port};
-use relay_io::{RunningRelay, Settings};
 
 #[test]
 fn a_game_is_played() {
-    for (kind, settings) in every_kind() {
-        println!("{kind}");
-        let relay = start(&settings, &[1, 2, 3, 4, 5, 6]);
+    for kind in every_kind() {
+        let relay = kind.start(&[1, 2, 3, 4, 5, 6]);
         for session in 1..=6 {
             let host = Peer::new(&relay, Port::Server, session, HOST);
             let alice = Peer::new(&relay, Port::Client, session, A);
@@ -48,14 +44,19 @@ fn a_game_is_played() {
         assert!(sessions
             .iter()
             .all(|session| session.counters.to_clients.packets == 200));
+        // Each session: three pings, a frame of each client, two hundred of its host.
+        assert!(sessions
+            .iter()
+            .all(|session| session.counters.received.packets == 3 + 2 + 200));
+        let load = relay.load(PATIENCE).unwrap();
+        assert_eq!((load.bindings, load.statistics.totals), (18, statistics.totals));
     }
 }
 
 #[test]
 fn bursts_keep_their_order_and_their_content() {
-    for (kind, settings) in every_kind() {
-        println!("{kind}");
-        let relay = start(&settings, &[7]);
+    for kind in every_kind() {
+        let relay = kind.start(&[7]);
         let host = Peer::new(&relay, Port::Server, 7, HOST);
         let alice = Peer::new(&relay, Port::Client, 7, A);
         assert_eq!((host.ping(), alice.ping()), (2, 2));
@@ -78,9 +79,8 @@ fn bursts_keep_their_order_and_their_content() {
 
 #[test]
 fn rubbish_is_counted_and_harms_nobody() {
-    for (kind, settings) in every_kind() {
-        println!("{kind}");
-        let relay = start(&settings, &[7]);
+    for kind in every_kind() {
+        let relay = kind.start(&[7]);
         let alice = Peer::new(&relay, Port::Client, 7, A);
         let stranger = Peer::new(&relay, Port::Client, 7, 999);
         for length in [0, 1, 2, 8, 1201, 1500, 2047, 2048, 2049, 9000, 65_507] {
@@ -89,38 +89,19 @@ fn rubbish_is_counted_and_harms_nobody() {
         }
         assert_eq!(stranger.ping(), 3);
         eventually("everything is counted", || {
-            let drops = relay.statistics(PATIENCE).unwrap().totals.drops;
+            let totals = relay.statistics(PATIENCE).unwrap().totals;
+            let (received, drops) = (totals.received, totals.drops);
             drops.of(DropReason::TooShort) == 4
                 && drops.of(DropReason::TooLong) == 7
+                && received.bytes == (1 + 2 + 8) + 7 * 1201 + 12 * 9
                 && drops.of(DropReason::UnknownUser) == 1
         });
     }
 }
 
 #[test]
-fn players_of_both_families_meet_on_one_relay() {
-    let settings = Settings {
-        address: "::".parse().unwrap(),
-        ..settings()
-    };
-    if UdpSocket::bind("[::1]:0").is_err() {
-        return println!("this machine has no IPv6");
-    }
-    let relay = RunningRelay::start(&settings, 42).unwrap();
-    relay.replace(vec![session(7)], PATIENCE).unwrap();
-    let at = |ip: &str, port| format!("{ip}:{}", relay.address(port).port()).parse().unwrap();
-    let host = Peer::at(at("[::1]", Port::Server), 7, HOST);
-    let alice = Peer::at(at("127.0.0.1", Port::Client), 7, A);
-    assert_eq!((host.ping(), alice.ping()), (2, 2));
-    alice.send(b"four");
-    assert_eq!(host.hear_from(), (1, b"four".to_vec()));
-    host.send_to(1, b"six");
-    assert_eq!(alice.hear_data(), b"six");
-}
-
-#[test]
 fn a_player_is_followed_to_a_new_address() {
-    let relay = start(&settings(), &[7]);
+    let relay = plain().start(&[7]);
     let host = Peer::new(&relay, Port::Server, 7, HOST);
     assert_eq!(host.ping(), 2);
     for _ in 0..5 {
@@ -134,9 +115,8 @@ fn a_player_is_followed_to_a_new_address() {
 
 #[test]
 fn a_peer_whose_port_is_closed_does_not_disturb_the_others() {
-    for (kind, settings) in every_kind() {
-        println!("{kind}");
-        let relay = start(&settings, &[7]);
+    for kind in every_kind() {
+        let relay = kind.start(&[7]);
         let host = Peer::new(&relay, Port::Server, 7, HOST);
         let bob = Peer::new(&relay, Port::Client, 7, B);
         assert_eq!(host.ping(), 2);

@@ -26,7 +26,7 @@ token_app = typer.Typer(no_args_is_help=True, help="Make, list and revoke API to
 app.add_typer(token_app, name="token")
 beacons_app = typer.Typer(no_args_is_help=True, help="List beacons, and measure how far they are from here")
 app.add_typer(beacons_app, name="beacons")
-relay_app = typer.Typer(no_args_is_help=True, help="Find out what keeps players from a relay")
+relay_app = typer.Typer(no_args_is_help=True, help="Find out what keeps players from a relay, and how much it carries")
 app.add_typer(relay_app, name="relay")
 geo_app = typer.Typer(no_args_is_help=True, help="Install geo data, and look at it")
 app.add_typer(geo_app, name="geo")
@@ -98,7 +98,10 @@ def _control_plane_flags(
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"waymeet {__version__}, Python {sys.version.split()[0]}")
+        from waymeet.node.relay.choice import why_not_native
+
+        relay = "native" if why_not_native() is None else "in Python"
+        typer.echo(f"waymeet {__version__}, Python {sys.version.split()[0]}, relay {relay}")
         raise typer.Exit
 
 
@@ -451,7 +454,107 @@ def relay_ping(
 
     Takes the places of both users, as a player does who comes back from another address: use a session made for it.
     """
-    from waymeet.cli.relay import Target, ping
+    from waymeet.cli.relay.ping import Target, ping
 
     target = Target(host, server_port, client_port, session_token, user_token, host_token)
     raise typer.Exit(ping(target, timeout=timeout, as_json=as_json))
+
+
+@relay_app.command("load")
+def relay_load(
+    host: Annotated[
+        str | None,
+        typer.Argument(help="A relay's name or address, to play in a session that exists", show_default=False),
+    ] = None,
+    sessions: Annotated[int, typer.Option(min=1, max=1_000, help="Relay sessions to make")] = 10,
+    clients: Annotated[int, typer.Option(min=1, max=100, help="Clients in each, beside its host")] = 3,
+    rate: Annotated[float, typer.Option(min=0.1, max=4_000, help="Datagrams per second from each client")] = 20.0,
+    size: Annotated[int, typer.Option(min=32, max=1_187, help="Bytes of each payload")] = 100,
+    seconds: Annotated[float, typer.Option(min=0.1, max=3_600, help="How long clients send")] = 10.0,
+    max_loss: Annotated[float, typer.Option(min=0, max=100, help="Percent that may be lost")] = 1.0,
+    location: Annotated[
+        list[str] | None,
+        typer.Option(help="Name or code of a place that the relays must be at; may be repeated", show_default=False),
+    ] = None,
+    url: Annotated[
+        str | None,
+        typer.Option(
+            "--base-url",
+            "--url",
+            envvar="WAYMEET_URL",
+            help="The server's URL (default http://127.0.0.1:8080)",
+            show_default=False,
+        ),
+    ] = None,
+    token: ServerToken = None,
+    data: Directory = None,
+    server_port: Annotated[
+        int | None, typer.Option(min=1, max=65535, help="The relay's UDP port for hosts", show_default=False)
+    ] = None,
+    client_port: Annotated[
+        int | None, typer.Option(min=1, max=65535, help="Its UDP port for clients", show_default=False)
+    ] = None,
+    session_token: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=2**32 - 1,
+            envvar="WAYMEET_RELAY_SESSION_TOKEN",
+            help="The session's authorization_token",
+            show_default=False,
+        ),
+    ] = None,
+    host_token: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=2**32 - 1,
+            envvar="WAYMEET_RELAY_HOST_TOKEN",
+            help="The token of the user who is to host",
+            show_default=False,
+        ),
+    ] = None,
+    user_token: Annotated[
+        list[int] | None,
+        typer.Option(
+            min=1,
+            max=2**32 - 1,
+            envvar="WAYMEET_RELAY_USER_TOKEN",
+            help="The token of a user who is to be a client; once for each",
+            show_default=False,
+        ),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Make relay sessions, play in them with many hosts and clients at once, and tell what became of the datagrams: lost,
+    late, come twice or to somebody else. The sessions are deleted at the end, also after Ctrl-C.
+
+    With a relay and tokens it plays in that session instead, takes its users' places, and deletes nothing.
+
+    Exit code 1 when sessions or players fail, a datagram comes to somebody else, or more than --max-loss are lost.
+    """
+    from waymeet.cli.relay.load.command import Server, load
+    from waymeet.cli.relay.load.plan import LoadPlan, PlayedSession
+    from waymeet.client import ClientError
+    from waymeet.clock import SystemClock
+
+    source: Server | PlayedSession
+    if host is None:
+        source = Server(*_server(url, token, data), tuple(location or ()))
+    elif server_port and client_port and session_token and host_token and user_token:
+        source = PlayedSession(host, server_port, client_port, session_token, host_token, tuple(user_token))
+        sessions, clients = 1, len(user_token)
+    else:
+        fail(
+            "a session that exists takes --server-port, --client-port, --session-token, --host-token and at least one "
+            "--user-token; without a relay's name, sessions are made at the server",
+            2,
+        )
+    try:
+        plan = LoadPlan(sessions, clients, rate, size, seconds, max_loss)
+    except ValueError as error:
+        fail(str(error), 2)
+    try:
+        raise typer.Exit(load(plan, source, SystemClock().monotonic, as_json=as_json))
+    except (ClientError, ValueError) as error:
+        fail(str(error))

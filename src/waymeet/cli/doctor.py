@@ -20,8 +20,12 @@ from rich.table import Table
 import waymeet
 from waymeet.cli.geo import age_text, opened
 from waymeet.clock import SystemClock
+from waymeet.model.errors import Invalid
 from waymeet.model.instant import MICROSECONDS
-from waymeet.settings import Settings
+from waymeet.model.node_messages import Role
+from waymeet.node.relay.choice import EngineKind, WantedEngine, choose, why_not_native
+from waymeet.node.relay.endpoints import WANTED_BUFFER, enlarge
+from waymeet.settings import NodeSettings, Settings
 from waymeet.supervise import port_problem
 
 OLDEST_SQLITE = (3, 35)
@@ -83,6 +87,9 @@ def findings(settings: Settings) -> Iterator[Finding]:
     yield from (_datagrams(address) for address in sorted({node.address for node in settings.nodes}))
     if any(node.probe.enabled for node in settings.nodes):
         yield from (_icmp(family) for family in (socket.AF_INET, socket.AF_INET6))
+    if relays := [node for node in settings.nodes if Role.RELAY in node.roles]:
+        yield from (relay_finding(node, why_not_native()) for node in relays)
+        yield _relay_buffers()
     yield from _server(settings)
 
 
@@ -214,6 +221,34 @@ def _icmp(family: socket.AddressFamily) -> Finding:
         return Finding(subject, "not permitted; the time of TCP connections is measured instead", remedy, works=True)
     opened[0].close()
     return Finding(subject, "unprivileged" if opened[1] is IcmpKind.UNPRIVILEGED else "by a raw socket (CAP_NET_RAW)")
+
+
+def relay_finding(node: NodeSettings, missing: str | None) -> Finding:
+    """Which relay the node would run, where `missing` keeps the native one from running."""
+    subject = f"relay of {node.name}"
+    chosen = node.relay
+    try:
+        choice = choose(
+            node.name, WantedEngine(EngineKind(chosen.engine), chosen.workers, chosen.spin_microseconds), missing
+        )
+    except Invalid as error:
+        return Finding(subject, "it cannot start", str(error))
+    if not choice.is_native:
+        remedy = f"for the native relay: {choice.reason}" if choice.reason else None
+        return Finding(subject, "the one in Python", remedy, works=True)
+    from waymeet import _relay
+
+    build = _relay.build_info()
+    seen = f"native {build['version']} for {build['target']}, {build['compiler']}"
+    slow = "built without optimisation: run `make build`, or install Waymeet again"
+    return Finding(subject, seen, slow if build["profile"] == "debug" else None, works=True)
+
+
+def _relay_buffers() -> Finding:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        given = enlarge([probe])
+    remedy = f"bursts may be lost: sysctl net.core.rmem_max={WANTED_BUFFER} net.core.wmem_max={WANTED_BUFFER}"
+    return Finding("relays' buffers", f"{given} bytes", remedy if given < WANTED_BUFFER else None, works=True)
 
 
 def _server(settings: Settings) -> Iterator[Finding]:

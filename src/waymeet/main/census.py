@@ -89,6 +89,7 @@ class Census:
                     packets={direction: totals.traffic[f"{direction}_packets"] for direction in _DIRECTIONS},
                     bytes={direction: totals.traffic[f"{direction}_bytes"] for direction in _DIRECTIONS},
                     drops=totals.drops,
+                    set_aside=totals.set_aside,
                 ),
             )
 

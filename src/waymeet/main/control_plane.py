@@ -64,6 +64,7 @@ from waymeet.model.errors import Invalid, WaymeetError
 from waymeet.placement.limits import LatencyStep
 from waymeet.relays.confirming import Confirmations
 from waymeet.relays.endings import RelayEndings
+from waymeet.relays.isolating import IsolatingStore
 from waymeet.relays.loop import RelayLoop
 from waymeet.relays.planning import RelayPlanner
 from waymeet.relays.service import RelayService
@@ -214,8 +215,9 @@ class ControlPlane:
             followers=rooms_follow,
         )
         relay_endings = relay_parts.endings
+        relay_store = IsolatingStore(store, relay_hook, clock, rng, [rooms_follow])
         relays = RelayService(
-            store,
+            relay_store,
             relay_parts.planner,
             relay_parts.writing,
             locations,
@@ -223,8 +225,8 @@ class ControlPlane:
             relay_parts.confirmations,
             clock,
         )
-        relay_serving = RelayServing(store, relay_endings, relay_hook, clock, [rooms_follow])
-        relay_loop = RelayLoop(store, relay_endings, directory, clock, settings.relays.node_lost_seconds)
+        relay_serving = RelayServing(relay_store, relay_endings, relay_hook, clock, [rooms_follow])
+        relay_loop = RelayLoop(relay_store, relay_endings, directory, clock, settings.relays.node_lost_seconds)
         self._lobbies = lobbies = Lobbies(settings, store, relay_parts, clock, rng)
         beacon_health = BeaconHealth()
         beacon_loop = BeaconLoop(directory, beacon_health, UdpProber(rng), clock)

@@ -10,7 +10,7 @@ from waymeet.node.beacon import WantedPorts
 from waymeet.node.definition import NodeDefinition
 from waymeet.node.host import run_nodes
 from waymeet.node.probing import ProbeRules
-from waymeet.node.relay import Capacity, RelayRules, WantedRelayPorts
+from waymeet.node.relay import Capacity, EngineKind, RelayRules, WantedEngine, WantedRelayPorts
 from waymeet.settings import RelaySettings, Settings
 from waymeet.settings.types import ProbeSettings
 
@@ -58,6 +58,7 @@ def definitions(settings: Settings, url: str, token: str) -> list[NodeDefinition
             beacon_ports=WantedPorts(node.beacon.udp_port, node.beacon.tcp_port),
             relay_ports=WantedRelayPorts(node.relay.server_port, node.relay.client_port),
             relay_rules=_relay_rules(node.relay),
+            relay_engine=WantedEngine(EngineKind(node.relay.engine), node.relay.workers, node.relay.spin_microseconds),
             probing=_probing(node.probe),
         )
         for node in settings.nodes

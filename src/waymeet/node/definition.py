@@ -11,7 +11,7 @@ from waymeet.model.location import Location
 from waymeet.model.node_messages import Role
 from waymeet.node.beacon import WantedPorts
 from waymeet.node.probing import ProbeRules
-from waymeet.node.relay import RelayRules, WantedRelayPorts
+from waymeet.node.relay import RelayRules, WantedEngine, WantedRelayPorts
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,8 @@ class NodeDefinition:
     """For a node with the role `beacon`."""
     relay_ports: WantedRelayPorts = WantedRelayPorts()
     relay_rules: RelayRules = RelayRules()
-    """Both for a node with the role `relay`."""
+    relay_engine: WantedEngine = WantedEngine()
+    """All three for a node with the role `relay`."""
     probing: ProbeRules | None = ProbeRules()
     """How it measures round-trip times to players; `None`: not at all."""
 

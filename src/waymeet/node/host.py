@@ -49,8 +49,9 @@ def run_nodes(
 
     With `stop_servers` a signal stops every game server first, within `STOP_SECONDS`; without, and always when the
     supervisor is gone, they run on and are found again by the next node with the same data directory. `stop_at_once`
-    only stops what an earlier run left. `environment` is this process's own. Raises `Invalid` for an unknown driver or a
-    port of a beacon or relay that is taken, `Unavailable` for a driver that cannot be used here.
+    only stops what an earlier run left. `environment` is this process's own. Raises `Invalid` for an unknown driver, a
+    port of a beacon or relay that is taken, or a relay's engine that cannot be had, `Unavailable` for a driver that cannot
+    be used, or a relay that cannot run, here.
     """
     with (
         _beacons([] if stop_at_once else definitions, clock, rng) as beacons,
@@ -97,6 +98,7 @@ def _relays(definitions: Sequence[NodeDefinition], clock: Clock, rng: random.Ran
                     definition.address,
                     definition.relay_ports,
                     definition.relay_rules,
+                    engine=definition.relay_engine,
                     directory=definition.data_directory,
                     avoid=definition.ports,
                     clock=clock,

@@ -34,9 +34,12 @@ Bind = Callable[[str, int], Sequence[socket.socket]]
 """All sockets of one transport for a node's address and a port, or none: `OSError`."""
 
 
-def bind_udp(address: str, port: int) -> Sequence[socket.socket]:
-    """The UDP sockets for a node's address, not blocking; `OSError` when one cannot be had."""
-    return _bind(address, port, socket.SOCK_DGRAM)
+def bind_udp(address: str, port: int, sets: int = 1) -> Sequence[socket.socket]:
+    """The UDP sockets for a node's address, not blocking; `OSError` when one cannot be had.
+
+    With several `sets`, one after the other, all of them share the port: the kernel gives each datagram to one (Linux).
+    """
+    return _bind(address, port, socket.SOCK_DGRAM, sets)
 
 
 def bind_tcp(address: str, port: int) -> Sequence[socket.socket]:
@@ -50,14 +53,14 @@ def is_wildcard(endpoint: socket.socket) -> bool:
     return ipaddress.ip_address(host.partition("%")[0]).is_unspecified
 
 
-def _bind(address: str, port: int, kind: socket.SocketKind) -> Sequence[socket.socket]:
+def _bind(address: str, port: int, kind: socket.SocketKind, sets: int = 1) -> Sequence[socket.socket]:
     try:
-        return _all_of(_places(address), port, kind)
+        return _all_of(_places(address), port, kind, sets)
     except OSError as error:
         if error.errno != errno.EADDRNOTAVAIL or ":" in address:
             raise
         # In many clouds a machine does not have the address under which it is known: a router translates it.
-        return _all_of([Place(_IN4, "0.0.0.0", wildcard=True)], port, kind)  # noqa: S104 - meant, see above
+        return _all_of([Place(_IN4, "0.0.0.0", wildcard=True)], port, kind, sets)  # noqa: S104 - meant, see above
 
 
 def _places(address: str) -> list[Place]:
@@ -69,19 +72,31 @@ def _places(address: str) -> list[Place]:
     return [Place(_IN6, "::", wildcard=True)]
 
 
-def _all_of(places: list[Place], port: int, kind: socket.SocketKind) -> Sequence[socket.socket]:
+def _all_of(places: list[Place], port: int, kind: socket.SocketKind, sets: int) -> Sequence[socket.socket]:
+    made: list[socket.socket] = []
     with ExitStack() as undo:
-        made = [undo.enter_context(_bound(place, port, kind)) for place in places]
+        if sets > 1:
+            # Sockets that share a port would share it with those of another program of this user, which would then get a
+            # part of what is meant for us. Such as do not share find out that there are any.
+            for place in places:
+                _bound(place, port, kind).close()
+        for _ in range(sets):
+            for place in places:
+                made.append(undo.enter_context(_bound(place, port, kind, shared=sets > 1)))
+                # Where any port would do, the first one's is the one for all.
+                port = made[0].getsockname()[1]
         undo.pop_all()
     return made
 
 
-def _bound(place: Place, port: int, kind: socket.SocketKind) -> socket.socket:
+def _bound(place: Place, port: int, kind: socket.SocketKind, *, shared: bool = False) -> socket.socket:
     endpoint = socket.socket(place.family, kind)
     try:
         if place.family == _IN6:
             only = not (place.wildcard and socket.has_dualstack_ipv6())
             endpoint.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(only))
+        if shared:
+            endpoint.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         if kind == socket.SOCK_STREAM:
             # Connections of an earlier run that linger are no hindrance; another listener still is.
             endpoint.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -55,6 +55,5 @@ class RelayEndings:
     async def _released(self, tx: RelayTransaction, session: RelaySession) -> RelaySession:
         if not session.wanted:
             return session
-        await tx.relays.release(session.node_name)
         tx.wake(RELAY, session.node_name)
-        return replace(session, change=await tx.relays.next_change(session.node_name))
+        return replace(session, change=await tx.relays.release(session.node_name))

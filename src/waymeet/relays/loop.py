@@ -16,7 +16,8 @@ from waymeet.model.ids import NodeName, SessionId
 from waymeet.model.instant import Clock, Instant, after
 from waymeet.model.states import RelayStatus
 from waymeet.relays.endings import RelayEndings
-from waymeet.relays.ports import RelayStore, RelayTransaction
+from waymeet.relays.isolating import IsolatingStore
+from waymeet.relays.ports import RelayTransaction
 from waymeet.relays.types import RelaySession
 from waymeet.relays.writing import INITIALIZING_SECONDS
 
@@ -37,7 +38,7 @@ class RelayLoop:
 
     def __init__(
         self,
-        store: RelayStore,
+        store: IsolatingStore,
         endings: RelayEndings,
         directory: Directory,
         clock: Clock,
@@ -77,9 +78,9 @@ class RelayLoop:
         if not due:
             return False
 
-        async def unit(tx: RelayTransaction) -> None:
+        async def act(tx: RelayTransaction, session_ids: Sequence[SessionId]) -> None:
             forgotten: list[RelaySession] = []
-            for session in await tx.relays.lock_many(due):
+            for session in await tx.relays.lock_many(session_ids):
                 if session.due_at is None or session.due_at > now:
                     continue
                 if session.status is RelayStatus.INITIALIZING:
@@ -92,7 +93,7 @@ class RelayLoop:
             if forgotten:
                 await tx.relays.forget(forgotten)
 
-        await self._store.write(unit)
+        await self._store.each(due, act)
         return len(due) == ROWS_PER_UNIT
 
     async def _heard(self, tx: RelayTransaction, session: RelaySession, ended_at: Instant, now: Instant) -> bool:
@@ -128,19 +129,27 @@ class RelayLoop:
     async def _give_up(self, name: NodeName, now: Instant, before: Instant) -> None:
         reason = f"relay '{name}' has been away for more than {self._node_lost_seconds:g} s"
 
-        async def unit(tx: RelayTransaction) -> int:
+        async def look(tx: RelayTransaction) -> Sequence[SessionId]:
+            return await tx.relays.on_node(name, ROWS_PER_UNIT)
+
+        lost: set[SessionId] = set()
+
+        async def fail(tx: RelayTransaction, session_ids: Sequence[SessionId]) -> None:
             # The snapshot may be old, and a bell lost: what its row says now is the truth.
             node = await tx.locations.node(name)
             if node is not None and not _is_lost(node, before):
-                return 0
-            sessions = await tx.relays.lock_many(await tx.relays.on_node(name, ROWS_PER_UNIT))
-            lost = [session for session in sessions if session.wanted]
-            for session in lost:
-                await self._endings.fail(tx, session, reason, now)
-            return len(lost)
+                return
+            for session in await tx.relays.lock_many(session_ids):
+                if session.wanted:
+                    await self._endings.fail(tx, session, reason, now)
+                    lost.add(session.session_id)
 
-        while lost := await self._store.write(unit):
-            _log.warning("gave up %d relay sessions: %s", lost, reason, extra={"node": name})
+        while found := await self._store.read(look):
+            lost.clear()
+            await self._store.each(found, fail)
+            if not lost:
+                return
+            _log.warning("gave up %d relay sessions: %s", len(lost), reason, extra={"node": name})
 
 
 def _serves(node: Node) -> bool:

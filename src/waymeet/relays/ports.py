@@ -8,7 +8,7 @@ from waymeet.model.ids import NodeName, OrganisationId, SessionId
 from waymeet.model.instant import Instant
 from waymeet.model.paging import Page, PageRequest
 from waymeet.model.relays import RelayLoad
-from waymeet.relays.types import RelayChanges, RelayEndpoint, RelaySession, RelayTotals
+from waymeet.relays.types import RelayChanges, RelayEndpoint, RelaySession, RelayTotals, SalvagedSession
 from waymeet.webhooks.ports import WebhookRows
 
 Result = TypeVar("Result")
@@ -19,6 +19,8 @@ class RelayRows(Protocol):
 
     Changes of one node are numbered in the order in which they commit: the row that counts them stays locked until the
     transaction ends. Whoever has applied everything up to a number has therefore missed nothing below it.
+
+    Whatever returns sessions raises `UnreadableSessions` when it meets any that cannot be read.
     """
 
     async def join(self, node: NodeName, capacity: int, endpoint: RelayEndpoint) -> None:
@@ -39,11 +41,13 @@ class RelayRows(Protocol):
     async def next_change(self, node: NodeName) -> int:
         """A number for one more change."""
 
-    async def release(self, node: NodeName) -> None:
-        """Give one place back."""
+    async def release(self, node: NodeName) -> int:
+        """Give one place back; the number of the change that ends its session."""
 
     async def confirmed(self, node: NodeName) -> int:
-        """The highest change that the node has said to have applied; 0 when it never said so."""
+        """The highest change that the node has said to have applied; 0 when it never said so. A single statement: fit for
+        `RelayStore.read_single`.
+        """
 
     async def confirm(self, node: NodeName, change: int) -> None:
         """Record that the node has applied everything up to `change`, or up to the last change if that is lower; lower
@@ -53,7 +57,7 @@ class RelayRows(Protocol):
     async def insert(self, session: RelaySession) -> None: ...
 
     async def find(self, organisation: OrganisationId, session_id: SessionId) -> RelaySession | None:
-        """The organisation's session, unless it has ended."""
+        """The organisation's session, unless it has ended. A single statement: fit for `RelayStore.read_single`."""
 
     async def lock(self, organisation: OrganisationId, session_id: SessionId) -> RelaySession | None:
         """As `find`, holding the row until the transaction ends."""
@@ -62,6 +66,12 @@ class RelayRows(Protocol):
         """Sessions of whichever organisation, in the order of their ids, held until the transaction ends."""
 
     async def save(self, session: RelaySession) -> None: ...
+
+    async def salvage(self, session_ids: Sequence[SessionId]) -> Sequence[SalvagedSession]:
+        """As `lock_many`, whether or not they can be read."""
+
+    async def rewrite(self, session: RelaySession) -> None:
+        """Write every member of a session that is there already, and count anew what its relay is to serve."""
 
     async def page(self, organisation: OrganisationId, request: PageRequest) -> Page[RelaySession]:
         """Sessions that have not ended, newest first."""
@@ -82,6 +92,11 @@ class RelayRows(Protocol):
 
     async def unconfirmed_through(self, node: NodeName, change: int, limit: int) -> Sequence[SessionId]:
         """Sessions still INITIALIZING whose change is at most `change`: the node serves them now."""
+
+    async def make_ready(self, session_ids: Sequence[SessionId], change: int) -> Sequence[RelaySession]:
+        """Move to READY those of the sessions that are INITIALIZING with at most `change` as their change. Returns
+        them as they are then.
+        """
 
     async def on_node(self, node: NodeName, limit: int) -> Sequence[SessionId]:
         """Sessions that the node is to serve."""
@@ -120,6 +135,9 @@ class RelayStore(Protocol):
     async def write(self, unit: Callable[[RelayTransaction], Awaitable[Result]]) -> Result: ...
 
     async def read(self, unit: Callable[[RelayTransaction], Awaitable[Result]]) -> Result: ...
+
+    async def read_single(self, unit: Callable[[RelayTransaction], Awaitable[Result]]) -> Result:
+        """As `read`, for a unit that makes a single statement with exactly one row; many of them share one round trip."""
 
     async def scan(self, unit: Callable[[RelayTransaction], Awaitable[Result]]) -> Result: ...
 

@@ -61,7 +61,7 @@ class RelayService:
         async def unit(tx: RelayTransaction) -> RelaySession | None:
             return await tx.relays.find(organisation, session_id)
 
-        session = await self._store.read(unit)
+        session = await self._store.read_single(unit)
         if session is None:
             raise _unknown(text)
         return session
@@ -95,9 +95,9 @@ class RelayService:
     async def authorize(self, organisation: OrganisationId, text: str, address: str) -> tuple[RelaySession, RelayUser]:
         """Let one more user in, and return once the relay does. The same address again gets another token (2.20).
 
-        Raises `Invalid` for an unknown session (this call documents no 404), `Conflict` when it is not READY, is full, or
-        fails because its relay has no room for one more user; `Unavailable` when the relay has not confirmed in time: the
-        user is let in as soon as it can.
+        Raises `Invalid` for an unknown session (this call documents no 404), `Conflict` when it is not READY, is full, ends
+        meanwhile, or fails because its relay has no room for one more user; `Unavailable` when the relay has not confirmed
+        in time: the user is let in as soon as it can.
         """
         session_id = parse_session_id(text)
         unknown = Invalid({"session_id": f"Relay session {text[:64]} not found"})
@@ -115,7 +115,10 @@ class RelayService:
 
         changed, user = await self._store.write(unit)
         await self._confirmations.wait(changed.node_name, changed.change)
-        session = await self.find(organisation, changed.session_id)
+        try:
+            session = await self.find(organisation, changed.session_id)
+        except NotFound:
+            raise Conflict(f"Relay session {session_id} was ended meanwhile") from None
         if not session.ready:
             raise _not_ready(session)
         return changed, user
@@ -141,7 +144,9 @@ class RelayService:
             return await self._writing.shut_out(tx, session, token), True
 
         changed, removed = await self._store.write(unit)
-        await self._confirmations.wait(changed.node_name, changed.change)
+        # One that has failed is on no relay any more, and its relay may never be heard of again.
+        if changed.wanted:
+            await self._confirmations.wait(changed.node_name, changed.change)
         return changed, removed
 
     async def counters(self, organisation: OrganisationId, text: str) -> tuple[RelaySession, RelayCounters]:

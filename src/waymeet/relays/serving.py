@@ -2,17 +2,15 @@
 
 from collections.abc import AsyncIterator, Iterator, Sequence
 
-from msgspec.structs import replace
-
 from waymeet.model.errors import Invalid
 from waymeet.model.ids import NodeName, SessionId, parse_session_id
 from waymeet.model.instant import Clock
 from waymeet.model.node_messages import Hello
 from waymeet.model.relays import DropReason, RelayCounters, RelayLoad, RelaySpec
-from waymeet.model.states import RelayStatus, move_relay
 from waymeet.relays.bells import CONFIRMED
 from waymeet.relays.endings import RelayEndings
-from waymeet.relays.ports import RelayFollower, RelayStore, RelayTransaction
+from waymeet.relays.isolating import IsolatingStore
+from waymeet.relays.ports import RelayFollower, RelayTransaction
 from waymeet.relays.types import DROPPED, RELAY_TRAFFIC, RelayChanges, RelayEndpoint, RelaySession
 from waymeet.relays.webhook import RelayWebhook
 
@@ -32,7 +30,7 @@ class RelayServing:
 
     def __init__(
         self,
-        store: RelayStore,
+        store: IsolatingStore,
         endings: RelayEndings,
         webhook: RelayWebhook,
         clock: Clock,
@@ -117,58 +115,55 @@ class RelayServing:
         if not found:
             return False
 
-        async def unit(tx: RelayTransaction) -> None:
+        async def make_ready(tx: RelayTransaction, session_ids: Sequence[SessionId]) -> None:
             now = self._clock.now()
-            for session in await tx.relays.lock_many(found):
-                if session.status is RelayStatus.INITIALIZING and session.change <= change:
-                    ready = replace(session, status=move_relay(session.status, RelayStatus.READY), due_at=None)
-                    await tx.relays.save(ready)
-                    for follower in self._followers:
-                        await follower.relay_ready(tx, ready, now)
-                    await self._webhook.queue(tx, ready, now)
+            for session in await tx.relays.make_ready(session_ids, change):
+                for follower in self._followers:
+                    await follower.relay_ready(tx, session, now)
+                await self._webhook.queue(tx, session, now)
 
-        await self._store.write(unit)
+        await self._store.each(found, make_ready)
         return len(found) == READY_PER_UNIT
 
     async def idle(self, node: NodeName, keys: Sequence[str]) -> None:
         """The node says that nobody has used these sessions for so long that they end (relay wire, 5.7). Repeatable."""
+
+        async def end(tx: RelayTransaction, session_ids: Sequence[SessionId]) -> None:
+            now = self._clock.now()
+            for session in await tx.relays.lock_many(session_ids):
+                # A node speaks for its own sessions only.
+                if session.node_name == node and session.ready:
+                    await self._endings.end(tx, session, now, unused=True)
+
         for batch in _batches(keys):
-
-            async def unit(tx: RelayTransaction, batch: list[SessionId] = batch) -> None:
-                now = self._clock.now()
-                for session in await tx.relays.lock_many(batch):
-                    # A node speaks for its own sessions only.
-                    if session.node_name == node and session.ready:
-                        await self._endings.end(tx, session, now, unused=True)
-
-            await self._store.write(unit)
+            await self._store.each(batch, end)
 
     async def hosts_silent(self, node: NodeName, keys: Sequence[str]) -> None:
         """The node says that the hosts of these sessions have been silent beyond the owner timeout. Repeatable."""
+
+        async def tell(tx: RelayTransaction, session_ids: Sequence[SessionId]) -> None:
+            now = self._clock.now()
+            confirmed = await tx.relays.confirmed(node)
+            for session in await tx.relays.lock_many(session_ids):
+                # One that has not heard of the last change may speak of the host before.
+                if session.node_name == node and session.ready and session.change <= confirmed:
+                    for follower in self._followers:
+                        await follower.relay_host_silent(tx, session, now)
+
         for batch in _batches(keys):
-
-            async def unit(tx: RelayTransaction, batch: list[SessionId] = batch) -> None:
-                now = self._clock.now()
-                confirmed = await tx.relays.confirmed(node)
-                for session in await tx.relays.lock_many(batch):
-                    # One that has not heard of the last change may speak of the host before.
-                    if session.node_name == node and session.ready and session.change <= confirmed:
-                        for follower in self._followers:
-                            await follower.relay_host_silent(tx, session, now)
-
-            await self._store.write(unit)
+            await self._store.each(batch, tell)
 
     async def refused(self, node: NodeName, keys: Sequence[str]) -> None:
         """The node says that its relay has no room for these sessions, or their users: they have failed. Repeatable."""
+
+        async def fail(tx: RelayTransaction, session_ids: Sequence[SessionId]) -> None:
+            now = self._clock.now()
+            for session in await tx.relays.lock_many(session_ids):
+                if session.node_name == node and session.wanted:
+                    await self._endings.fail(tx, session, f"relay '{node}' has no room for it and its users", now)
+
         for batch in _batches(keys):
-
-            async def unit(tx: RelayTransaction, batch: list[SessionId] = batch) -> None:
-                now = self._clock.now()
-                for session in await tx.relays.lock_many(batch):
-                    if session.node_name == node and session.wanted:
-                        await self._endings.fail(tx, session, f"relay '{node}' has no room for it and its users", now)
-
-            await self._store.write(unit)
+            await self._store.each(batch, fail)
 
     async def record_load(self, node: NodeName, load: RelayLoad) -> None:
         """Add what the relay has counted since it last said so to what all relays have counted. Repeatable."""

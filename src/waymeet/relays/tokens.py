@@ -4,6 +4,7 @@ import random
 from collections.abc import Collection
 
 from waymeet.model.relays import HIGHEST_ISSUED_TOKEN
+from waymeet.relays.ports import RelayTransaction
 
 
 def new_token(rng: random.Random, taken: Collection[int] = ()) -> int:
@@ -20,3 +21,11 @@ def new_tokens(rng: random.Random, count: int) -> list[int]:
     while len(tokens) < count:
         tokens[new_token(rng)] = None
     return list(tokens)
+
+
+async def free_token(tx: RelayTransaction, rng: random.Random) -> int:
+    """A token for a session that no other session has which is still somewhere on a relay."""
+    while True:
+        token = new_token(rng)
+        if not await tx.relays.token_taken(token):
+            return token

@@ -1,5 +1,7 @@
 """Relay sessions as the control plane knows them."""
 
+from collections.abc import Mapping
+
 from msgspec import Struct
 
 from waymeet.model.filters import Filter
@@ -82,6 +84,26 @@ class RelaySession(Struct, frozen=True, kw_only=True):
         return RelaySpec(self.session_id, self.token, members, self.owner)
 
 
+NOWHERE = RelayEndpoint("", RelayPorts(0, 0))
+"""Of a session whose relay's address cannot be read."""
+
+
+class UnreadableSessions(Exception):
+    """Rows of relay sessions that nobody can read, and why. `relays.isolating` sets them aside."""
+
+    def __init__(self, faults: Mapping[SessionId, str]) -> None:
+        super().__init__("; ".join(f"{session_id}: {fault}" for session_id, fault in faults.items()))
+        self.faults = faults
+
+
+class SalvagedSession(Struct, frozen=True):
+    """As much of a session as can be read; members that cannot are empty."""
+
+    session: RelaySession
+    fault: str | None
+    """What cannot be read; `None`: nothing is missing."""
+
+
 class RelayChanges(Struct, frozen=True):
     """What changed on a node: everything up to and including the change number `through`."""
 
@@ -94,6 +116,8 @@ class RelayChanges(Struct, frozen=True):
 
 DROPPED = "dropped:"
 """Before a reason, in the name of its count."""
+SET_ASIDE = "set_aside"
+"""The name of the count of sessions that were set aside."""
 RELAY_TRAFFIC = ("received_packets", "received_bytes", "sent_packets", "sent_bytes")
 
 
@@ -110,3 +134,5 @@ class RelayTotals(Struct, frozen=True):
     """By `RELAY_TRAFFIC`, since the database was made."""
     drops: dict[str, int] = {}
     """By `DropReason`."""
+    set_aside: int = 0
+    """Sessions that nobody could read or act on, since the database was made."""

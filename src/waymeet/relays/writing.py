@@ -15,7 +15,7 @@ from waymeet.model.states import RelayStatus
 from waymeet.relays.bells import RELAY
 from waymeet.relays.planning import NO_RELAY_RETRY_SECONDS, RelayPlan
 from waymeet.relays.ports import RelayTransaction
-from waymeet.relays.tokens import new_token, new_tokens
+from waymeet.relays.tokens import free_token, new_token, new_tokens
 from waymeet.relays.types import (
     HIGHEST_USERS,
     REVOKED_KEPT,
@@ -44,15 +44,14 @@ class RelayWriting:
 
         Raises `Unavailable` when all of them are full.
         """
+        # Before the row of a relay, which everybody else who changes something there waits for from then on.
+        token = await free_token(tx, self._rng)
         for node in plan.relays:
             change = await tx.relays.reserve(node.name)
             if change is not None:
                 break
         else:
             raise Unavailable("every allowed relay is full; try again later or add relays", NO_RELAY_RETRY_SECONDS)
-        token = new_token(self._rng)
-        while await tx.relays.token_taken(token):
-            token = new_token(self._rng)
         users = tuple(
             RelayUser(address, user_token, plan.coordinates.get(address))
             for address, user_token in zip(

@@ -410,6 +410,26 @@ class RelaySettings(Section, frozen=True, kw_only=True):
         Annotated[int, Meta(ge=1, le=HIGHEST_PORT)] | None,
         Meta(description="UDP port for clients; absent = a free one, the same again after a restart"),
     ] = None
+    engine: Annotated[
+        Literal["auto", "native", "python"],
+        Meta(
+            description="`native` needs less processor time and must have been built; `python` always "
+            "works; `auto` = `native` where it was built"
+        ),
+    ] = "auto"
+    workers: Annotated[
+        int,
+        Meta(ge=1, le=64, description="Threads that move datagrams; more than one need Linux and the native engine"),
+    ] = 1
+    spin_microseconds: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=1_000_000,
+            description="How long such a thread looks for more before it sleeps: players gain microseconds, and each "
+            "thread uses a whole core; needs the native engine",
+        ),
+    ] = 0
     capacity: Annotated[int, Meta(ge=0, le=100_000, description="Relay sessions at most")] = 10_000
     enforce_source_ip: Annotated[
         bool,
@@ -447,6 +467,9 @@ class RelaySettings(Section, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         if self.server_port is not None and self.server_port == self.client_port:
             raise ValueError("client_port: must differ from server_port; the port tells hosts and clients apart")
+        for name, needs_native in (("workers", self.workers > 1), ("spin_microseconds", self.spin_microseconds > 0)):
+            if self.engine == "python" and needs_native:
+                raise ValueError(f'{name}: needs engine "native" or "auto", not "python"; or leave it out')
 
 
 class BeaconSettings(Section, frozen=True, kw_only=True):

@@ -2,24 +2,23 @@
 
 from collections.abc import Mapping, Sequence
 
-import msgspec
-
 from waymeet.model.ids import NodeName, OrganisationId, SessionId
 from waymeet.model.instant import Instant
 from waymeet.model.paging import Page, PageRequest
 from waymeet.model.relays import RelayLoad
-from waymeet.model.states import RelayStatus
 from waymeet.relays.types import (
     DROPPED,
     RELAY_TRAFFIC,
+    SET_ASIDE,
     RelayChanges,
     RelayEndpoint,
     RelaySession,
     RelayTotals,
-    RelayUser,
+    SalvagedSession,
 )
-from waymeet.store.documents import reader, to_text
-from waymeet.store.engine import Connection, Row
+from waymeet.store.documents import to_text
+from waymeet.store.engine import Connection, Value
+from waymeet.store.relay_reading import read_load, read_session, read_sessions, salvage
 from waymeet.store.statement import Statement
 
 _JOIN = Statement(
@@ -45,8 +44,15 @@ _RESERVE = Statement(
     " AND EXISTS (SELECT 1 FROM node WHERE node.name = $1 AND node.connected) RETURNING last_change"
 )
 _NEXT_CHANGE = Statement("UPDATE relay SET last_change = last_change + 1 WHERE node_name = $1 RETURNING last_change")
-_RELEASE = Statement("UPDATE relay SET session_count = session_count - 1 WHERE node_name = $1 AND session_count > 0")
-_CONFIRMED = Statement("SELECT confirmed_change FROM relay WHERE node_name = $1")
+_RELEASE = Statement(
+    "UPDATE relay SET session_count = CASE WHEN session_count > 0 THEN session_count - 1 ELSE 0 END,"
+    " last_change = last_change + 1 WHERE node_name = $1 RETURNING last_change"
+)
+# On PostgreSQL exactly one row, of nulls when there is none, so that many callers can share a round trip.
+_CONFIRMED = Statement(
+    "SELECT confirmed_change FROM (SELECT) AS always LEFT JOIN relay ON node_name = $1",
+    sqlite="SELECT confirmed_change FROM relay WHERE node_name = $1",
+)
 _LAST_CHANGE = Statement("SELECT last_change FROM relay WHERE node_name = $1")
 _CONFIRM = Statement(
     "UPDATE relay SET confirmed_change = CASE WHEN last_change < $2 THEN last_change ELSE $2 END"
@@ -97,8 +103,12 @@ _COLUMNS = ", ".join(_NAMES)
 _INSERT = Statement(
     f"INSERT INTO relay_session ({_COLUMNS}) VALUES ({', '.join(f'${n}' for n in range(1, len(_NAMES) + 1))})"
 )
-_FIND_TEXT = f"SELECT {_COLUMNS} FROM relay_session WHERE session_id = $2 AND organisation_id = $1 AND ended_at IS NULL"
-_FIND = Statement(_FIND_TEXT)
+_THIS_ONE = "session_id = $2 AND organisation_id = $1 AND ended_at IS NULL"
+_FIND_TEXT = f"SELECT {_COLUMNS} FROM relay_session WHERE {_THIS_ONE}"
+# As `_CONFIRMED`.
+_FIND = Statement(
+    f"SELECT {_COLUMNS} FROM (SELECT) AS always LEFT JOIN relay_session ON {_THIS_ONE}", sqlite=_FIND_TEXT
+)
 _LOCK = Statement(f"{_FIND_TEXT} FOR UPDATE", sqlite=_FIND_TEXT)
 _LOCK_MANY = Statement(
     f"SELECT {_COLUMNS} FROM relay_session WHERE session_id IN (SELECT json_array_elements_text($1::json))"
@@ -112,6 +122,14 @@ _SAVE = Statement(
         ended_at = $8, due_at = $9
     WHERE session_id = $1
     """
+)
+_REWRITE = Statement(
+    f"UPDATE relay_session SET {', '.join(f'{name} = ${n}' for n, name in enumerate(_NAMES, 1) if n > 1)}"
+    " WHERE session_id = $1"
+)
+_RECOUNT = Statement(
+    "UPDATE relay SET session_count = (SELECT COUNT(*) FROM relay_session WHERE relay_session.node_name = $1"
+    " AND status IN ('INITIALIZING', 'READY')) WHERE node_name = $1"
 )
 _COUNT = Statement("SELECT COUNT(*) FROM relay_session WHERE organisation_id = $1 AND ended_at IS NULL")
 _PAGE = Statement(
@@ -130,6 +148,20 @@ _UNCONFIRMED = Statement(
     "SELECT session_id FROM relay_session WHERE node_name = $1 AND status = 'INITIALIZING' AND change_number <= $2"
     " ORDER BY change_number LIMIT $3"
 )
+_IS_INITIALIZING = "status = 'INITIALIZING' AND change_number <= $2"
+_MAKE_READY = Statement(
+    f"""
+    UPDATE relay_session SET status = 'READY', due_at = NULL
+    WHERE session_id IN (
+        SELECT session_id FROM relay_session
+        WHERE session_id IN (SELECT json_array_elements_text($1::json)) AND {_IS_INITIALIZING}
+        ORDER BY session_id FOR UPDATE
+    )
+    RETURNING {_COLUMNS}
+    """,
+    sqlite="UPDATE relay_session SET status = 'READY', due_at = NULL"
+    f" WHERE session_id IN (SELECT value FROM json_each($1)) AND {_IS_INITIALIZING} RETURNING {_COLUMNS}",
+)
 _ON_NODE = Statement(
     "SELECT session_id FROM relay_session WHERE node_name = $1 AND status IN ('INITIALIZING', 'READY') LIMIT $2"
 )
@@ -138,11 +170,6 @@ _DELETE = Statement(
     "DELETE FROM relay_session WHERE session_id IN (SELECT json_array_elements_text($1::json))",
     sqlite="DELETE FROM relay_session WHERE session_id IN (SELECT value FROM json_each($1))",
 )
-
-_users = msgspec.json.Decoder(tuple[RelayUser, ...]).decode
-_revoked = msgspec.json.Decoder(tuple[int, ...]).decode
-_endpoint = reader(RelayEndpoint)
-_load = msgspec.json.Decoder(RelayLoad).decode
 
 
 class RelayRows:
@@ -173,12 +200,13 @@ class RelayRows:
         row = await self._connection.fetch_one(_NEXT_CHANGE, node)
         return 0 if row is None else int(row[0])
 
-    async def release(self, node: NodeName) -> None:
-        await self._connection.execute(_RELEASE, node)
+    async def release(self, node: NodeName) -> int:
+        row = await self._connection.fetch_one(_RELEASE, node)
+        return 0 if row is None else int(row[0])
 
     async def confirmed(self, node: NodeName) -> int:
         row = await self._connection.fetch_one(_CONFIRMED, node)
-        return 0 if row is None else int(row[0])
+        return 0 if row is None or row[0] is None else int(row[0])
 
     async def last_change(self, node: NodeName) -> int:
         row = await self._connection.fetch_one(_LAST_CHANGE, node)
@@ -188,36 +216,26 @@ class RelayRows:
         await self._connection.execute(_CONFIRM, node, change)
 
     async def insert(self, session: RelaySession) -> None:
-        await self._connection.execute(
-            _INSERT,
-            session.session_id,
-            session.organisation,
-            session.node_name,
-            session.status.value,
-            session.token,
-            to_text(session.users),
-            to_text(session.revoked),
-            session.owner,
-            to_text(session.endpoint),
-            session.host_name,
-            session.webhook_url,
-            session.error,
-            session.change,
-            session.created_at,
-            session.ended_at,
-            session.due_at,
-        )
+        await self._connection.execute(_INSERT, *_values(session))
 
     async def find(self, organisation: OrganisationId, session_id: SessionId) -> RelaySession | None:
         row = await self._connection.fetch_one(_FIND, organisation, session_id)
-        return None if row is None else _session(row)
+        return read_session(row)
 
     async def lock(self, organisation: OrganisationId, session_id: SessionId) -> RelaySession | None:
         row = await self._connection.fetch_one(_LOCK, organisation, session_id)
-        return None if row is None else _session(row)
+        return read_session(row)
 
     async def lock_many(self, session_ids: Sequence[SessionId]) -> Sequence[RelaySession]:
-        return [_session(row) for row in await self._connection.fetch(_LOCK_MANY, to_text(list(session_ids)))]
+        return read_sessions(await self._connection.fetch(_LOCK_MANY, to_text(list(session_ids))))
+
+    async def salvage(self, session_ids: Sequence[SessionId]) -> Sequence[SalvagedSession]:
+        return [salvage(row) for row in await self._connection.fetch(_LOCK_MANY, to_text(list(session_ids)))]
+
+    async def rewrite(self, session: RelaySession) -> None:
+        await self._connection.execute(_REWRITE, *_values(session))
+        # The row of the relay is held since the session got the number of its change: nobody comes in between.
+        await self._connection.execute(_RECOUNT, session.node_name)
 
     async def save(self, session: RelaySession) -> None:
         await self._connection.execute(
@@ -237,16 +255,16 @@ class RelayRows:
         count = await self._connection.fetch_one(_COUNT, organisation)
         assert count is not None, "an aggregate always has a row"
         rows = await self._connection.fetch(_PAGE, organisation, request.limit, request.offset)
-        return Page([_session(row) for row in rows], count[0], request)
+        return Page(read_sessions(rows), count[0], request)
 
     async def token_taken(self, token: int) -> bool:
         return await self._connection.fetch_one(_TOKEN_TAKEN, token) is not None
 
     async def wanted_on(self, node: NodeName, after: SessionId, limit: int) -> Sequence[RelaySession]:
-        return [_session(row) for row in await self._connection.fetch(_WANTED_ON, node, after, limit)]
+        return read_sessions(await self._connection.fetch(_WANTED_ON, node, after, limit))
 
     async def changes_after(self, node: NodeName, change: int, limit: int) -> RelayChanges:
-        changed = [_session(row) for row in await self._connection.fetch(_CHANGED, node, change, limit)]
+        changed = read_sessions(await self._connection.fetch(_CHANGED, node, change, limit))
         # Read second: whatever was deleted before the rows were read, this number knows of it.
         forgotten = await self._connection.fetch_one(_FORGOTTEN, node)
         return RelayChanges(
@@ -258,6 +276,9 @@ class RelayRows:
 
     async def unconfirmed_through(self, node: NodeName, change: int, limit: int) -> Sequence[SessionId]:
         return [SessionId(row[0]) for row in await self._connection.fetch(_UNCONFIRMED, node, change, limit)]
+
+    async def make_ready(self, session_ids: Sequence[SessionId], change: int) -> Sequence[RelaySession]:
+        return read_sessions(await self._connection.fetch(_MAKE_READY, to_text(list(session_ids)), change))
 
     async def on_node(self, node: NodeName, limit: int) -> Sequence[SessionId]:
         return [SessionId(row[0]) for row in await self._connection.fetch(_ON_NODE, node, limit)]
@@ -275,7 +296,7 @@ class RelayRows:
 
     async def load(self, node: NodeName) -> RelayLoad | None:
         row = await self._connection.fetch_one(_LOAD, node)
-        return None if row is None or row["load"] is None else _load(row["load"])
+        return None if row is None else read_load(row["load"])
 
     async def record_load(self, node: NodeName, load: RelayLoad) -> None:
         await self._connection.execute(_RECORD_LOAD, node, to_text(load))
@@ -289,28 +310,30 @@ class RelayRows:
         return RelayTotals(
             relays=len(connected),
             places=sum(row["capacity"] for row in connected),
-            bindings=sum(_load(row["load"]).bindings for row in connected if row["load"] is not None),
+            bindings=sum(load.bindings for row in connected if (load := read_load(row["load"])) is not None),
             traffic={name: counts.get(name, 0) for name in RELAY_TRAFFIC},
             drops={name.removeprefix(DROPPED): count for name, count in counts.items() if name.startswith(DROPPED)},
+            set_aside=counts.get(SET_ASIDE, 0),
         )
 
 
-def _session(row: Row) -> RelaySession:
-    return RelaySession(
-        session_id=SessionId(row["session_id"]),
-        organisation=OrganisationId(row["organisation_id"]),
-        node_name=NodeName(row["node_name"]),
-        status=RelayStatus(row["status"]),
-        token=row["token"],
-        users=_users(row["users"]),
-        revoked=_revoked(row["revoked"]),
-        owner=row["owner"],
-        endpoint=_endpoint(row["endpoint"]),
-        host_name=row["host_name"],
-        webhook_url=row["webhook_url"],
-        error=row["error"],
-        change=row["change_number"],
-        created_at=Instant(row["created_at"]),
-        ended_at=None if row["ended_at"] is None else Instant(row["ended_at"]),
-        due_at=None if row["due_at"] is None else Instant(row["due_at"]),
+def _values(session: RelaySession) -> tuple[Value, ...]:
+    """In the order of `_NAMES`."""
+    return (
+        session.session_id,
+        session.organisation,
+        session.node_name,
+        session.status.value,
+        session.token,
+        to_text(session.users),
+        to_text(session.revoked),
+        session.owner,
+        to_text(session.endpoint),
+        session.host_name,
+        session.webhook_url,
+        session.error,
+        session.change,
+        session.created_at,
+        session.ended_at,
+        session.due_at,
     )

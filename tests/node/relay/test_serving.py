@@ -3,18 +3,21 @@
 import asyncio
 import random
 import socket
+import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests.clocks import ManualClock
 from tests.node.fakes import Conversation, FakeControlPlane, FakeDriver, control_plane
-from tests.node.relay.test_plain import GAME, spec
+from tests.node.relay.peers import GAME, spec
 from tests.node.relay.world import HOST, SESSION, A, data, ping
 from tests.polling import GENEROUS_SECONDS
 from waymeet.model.errors import Unavailable
+from waymeet.model.instant import after
 from waymeet.model.location import Location
 from waymeet.model.node_messages import (
     Answer,
@@ -34,7 +37,7 @@ from waymeet.model.relays import RelaySpec
 from waymeet.node.agent import Agent
 from waymeet.node.definition import NodeDefinition
 from waymeet.node.reconnecting import Reconnecting
-from waymeet.node.relay import Capacity, Relay, RelayRules, WantedRelayPorts, open_relay
+from waymeet.node.relay import Capacity, EngineKind, Relay, RelayRules, WantedEngine, WantedRelayPorts, open_relay
 from waymeet.node.relay.engine import Refused
 
 pytestmark = pytest.mark.anyio
@@ -49,17 +52,18 @@ async def plane(anyio_backend: str) -> AsyncIterator[FakeControlPlane]:
 
 
 @pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock()
+def rules() -> RelayRules:
+    return RULES
 
 
 @pytest.fixture
-def relay(tmp_path: Path, clock: ManualClock) -> Iterator[Relay]:
+def relay(tmp_path: Path, clock: ManualClock, kind: str, rules: RelayRules) -> Iterator[Relay]:
     relay = open_relay(
         "paris",
         "127.0.0.1",
         WantedRelayPorts(),
-        RULES,
+        rules,
+        engine=WantedEngine(EngineKind(kind)),
         directory=tmp_path,
         avoid=range(0),
         clock=clock,
@@ -213,6 +217,22 @@ async def test_sessions_for_which_there_is_no_room_are_named(
     assert "no room for 1 sessions" in caplog.text
 
 
+async def test_sessions_that_no_relay_can_serve_are_named_and_the_others_served(
+    plane: FakeControlPlane, relay: Relay, clock: ManualClock, players: tuple[Player, Player]
+) -> None:
+    host, alice = players
+    unfit = (spec("a", 0, 1), spec("b", 2**32, 1), spec("c", 5, 2**32 | 1), spec("d", 6, 1, owner=-1))
+    async with running(plane, relay, clock):
+        conversation = await plane.conversation()
+        await conversation.welcome()
+        await conversation.send(RelaysFull(1, (*unfit[:2], GAME, *unfit[2:])))
+        assert await applied(conversation) == RelaysApplied(1, ("a", "b", "c", "d"))
+        assert await host.ask(ping(SESSION, HOST)) == b"\1\2"
+        await conversation.send(RelaysDelta(2, (*unfit, spec("other", 9, A))))
+        assert await applied(conversation) == RelaysApplied(2, ("a", "b", "c", "d"))
+        assert await alice.ask(ping(9, A)) == b"\1\2"
+
+
 async def test_it_relays_on_while_nobody_talks_to_it_and_is_brought_level_afterwards(
     plane: FakeControlPlane, relay: Relay, clock: ManualClock, players: tuple[Player, Player]
 ) -> None:
@@ -251,15 +271,20 @@ async def test_it_tells_what_it_counted(
         await conversation.welcome()
         await conversation.send(RelaysFull(1, (GAME,)))
         await applied(conversation)
+        before = time.monotonic()
         await host.ask(ping(SESSION, HOST))
         await conversation.send(Question("1", QuestionKind.RELAY, "game"), Question("2", QuestionKind.RELAY, "else"))
         answer = await conversation.receive()
         assert isinstance(answer, Answer)
         assert answer.relay is not None
-        assert (answer.id, answer.relay.received_packets, answer.relay.last_seen_at) == ("1", 1, clock.now())
+        assert (answer.id, answer.relay.received_packets) == ("1", 1)
+        assert answer.relay.last_seen_at is not None
+        # The wall clock stands still; how long ago it was, native relays tell by the machine's own.
+        assert after(clock.now(), before - time.monotonic()) <= answer.relay.last_seen_at <= clock.now()
         assert await conversation.receive() == Answer("2", error="no relay session 'else' on this node")
 
 
+@pytest.mark.parametrize("rules", [replace(RULES, session_unused_timeout=1)])
 async def test_it_reports_sessions_that_nobody_uses_until_they_are_gone(
     plane: FakeControlPlane, relay: Relay, clock: ManualClock
 ) -> None:
@@ -269,7 +294,7 @@ async def test_it_reports_sessions_that_nobody_uses_until_they_are_gone(
         await conversation.welcome()
         await conversation.send(RelaysFull(1, (GAME,)))
         await applied(conversation)
-        clock.advance(1800)
+        clock.advance(1)
         for _ in range(2):
             assert await conversation.receive() == RelaysIdle(("game",))
         await conversation.send(RelaysDelta(2, (), ("game",)))

@@ -81,6 +81,19 @@ class TestCreate:
         assert [user["ip_address"] for user in users] == ips
         assert [user["latitude"] for user in users] == [51.5072, 35.6897, None, 51.5072]
 
+    def test_as_many_users_as_there_may_be(self, studio: Studio) -> None:
+        session = studio.relay(*["::ffff:81.2.69.142", "::1", "0.0.0.0", PLAYER] * 250)
+        assert len(set(tokens(session))) == 1000
+        assert [user["ip_address"] for user in session["session_users"][:4]] == [
+            "::ffff:5102:458e", "::1", "0.0.0.0", PLAYER,
+        ]  # fmt: skip
+        # Where the network puts an IPv4 player, also when he comes by IPv6.
+        assert session["session_users"][0]["latitude"] == 51.5072
+        body = {"session_id": session["session_id"], "user_ip": PLAYER}
+        assert "limit" in studio.api.refused(409, "POST", AUTHORIZE, body)["message"]
+        studio.api.post(REVOKE, {"session_id": session["session_id"], "authorization_token": str(tokens(session)[999])})
+        assert studio.api.post(AUTHORIZE, body)["session_user"]["ip_address"] == PLAYER
+
     @pytest.mark.parametrize(
         ("members", "address"),
         [
@@ -121,6 +134,22 @@ class TestCreate:
             ({"users": [{}]}, "users.0.ip"),
             ({"users": [{"ip": PLAYER}, {"ip": "x"}]}, "users.1.ip"),
             ({"users": [PLAYER]}, "users.0"),
+            ({"users": [None]}, "users.0"),
+            ({"users": {}}, "users"),
+            ({"users": [{"ip": "fe80::1%eth0"}]}, "users.0.ip"),
+            ({"users": [{"ip": "127.1"}]}, "users.0.ip"),
+            ({"users": [{"ip": "010.0.0.1"}]}, "users.0.ip"),
+            ({"users": [{"ip": f"{PLAYER} "}]}, "users.0.ip"),
+            ({"users": [{"ip": f"{PLAYER}/32"}]}, "users.0.ip"),
+            ({"users": [{"ip": 5}]}, "users.0.ip"),
+            ({"users": [{"ip": PLAYER}], "filters": where("FR")["filters"] * 33}, "filters"),
+            ({"users": [{"ip": PLAYER}], "filters": {}}, "filters"),
+            ({"users": [{"ip": PLAYER}]} | where(*["FR"] * 101), "filters.0.values"),
+            ({"users": [{"ip": PLAYER}]} | where("x" * 256), "filters.0.values"),
+            ({"users": [{"ip": PLAYER}], "webhook_url": "http://user:word@backend.example.org/"}, "webhook_url"),
+            ({"users": [{"ip": PLAYER}], "webhook_url": "https://backend.example.org:99999/"}, "webhook_url"),
+            ({"users": [{"ip": PLAYER}], "webhook_url": "https://backend.example.org/" + "x" * 2048}, "webhook_url"),
+            ({"users": [{"ip": PLAYER}], "webhook_url": 5}, "webhook_url"),
             ({"users": [{"ip": PLAYER}]} | where("FR", field="place"), "filters.0.field"),
             ({"users": [{"ip": PLAYER}]} | where("FR", filter_type="some"), "filters.0.filter_type"),
             ({"users": [{"ip": PLAYER}]} | where(), "filters.0.values"),
@@ -174,13 +203,28 @@ class TestUsers:
             (0, 400),
             (2**32, 400),
             (-1, 400),
+            (2**70, 400),
+            (5.0, 400),
+            (5.5, 400),
+            (True, 400),
+            (None, 400),
+            ([], 400),
             ("x", 400),
+            ("-1", 400),
+            ("5.0", 400),
+            (" 5", 400),
+            ("\u0663", 400),
+            (str(2**32), 400),
+            ("9" * 5000, 400),
+            (str(own), 400),
         ):
             body = {"session_id": session_id, "authorization_token": token}
             refused = studio.api.refused(status, "POST", REVOKE, body)
             assert status == 404 or "authorization_token" in refused["errors"]
-        refused = studio.api.refused(400, "POST", AUTHORIZE, {"session_id": session_id, "user_ip": "x"})
-        assert "user_ip" in refused["errors"]
+        for ip in ("x", "", "fe80::1%eth0", "127.1", 5, None, [PLAYER]):
+            refused = studio.api.refused(400, "POST", AUTHORIZE, {"session_id": session_id, "user_ip": ip})
+            assert "user_ip" in refused["errors"]
+        assert studio.api.get(f"{SESSIONS}/{session_id}") == session
 
     def test_the_verbs_percent_encoded(self, studio: Studio) -> None:
         session = studio.relay()

@@ -2,7 +2,6 @@
 
 #![allow(dead_code)] // Each test file uses a part.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use relay_core::*;
@@ -17,7 +16,7 @@ pub const B: u32 = 7;
 /// What came out of the relay.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Sent {
-    pub to: SocketAddr,
+    pub to: PeerAddress,
     pub via: Port,
     pub bytes: Vec<u8>,
 }
@@ -67,7 +66,8 @@ impl World {
     }
 
     /// Passes a datagram in and returns what comes out, having checked what must hold of everything that does.
-    pub fn send(&mut self, port: Port, from: SocketAddr, datagram: &[u8]) -> Option<Sent> {
+    pub fn send(&mut self, port: Port, from: impl Into<PeerAddress>, datagram: &[u8]) -> Option<Sent> {
+        let from = from.into();
         let mut bytes = datagram.to_vec();
         let verdict = self.relay.receive(port, from, &mut bytes, self.now);
         self.last_verdict = Some(verdict);
@@ -102,7 +102,8 @@ impl World {
     }
 
     /// The state that a ping is answered with.
-    pub fn ping(&mut self, port: Port, from: SocketAddr, user: u32) -> Option<u8> {
+    pub fn ping(&mut self, port: Port, from: impl Into<PeerAddress>, user: u32) -> Option<u8> {
+        let from = from.into();
         let sent = self.send(port, from, &ping(SESSION, user))?;
         assert_eq!((sent.to, sent.via, sent.bytes.len(), sent.bytes[0]), (from, port, 2, 1));
         Some(sent.bytes[1])
@@ -115,23 +116,23 @@ impl World {
     }
 }
 
-pub fn address(text: &str) -> SocketAddr {
-    text.parse().unwrap()
+pub fn address(text: &str) -> PeerAddress {
+    text.parse::<std::net::SocketAddr>().unwrap().into()
 }
 
-pub fn host() -> SocketAddr {
+pub fn host() -> PeerAddress {
     address("192.0.2.1:1000")
 }
 
-pub fn alice() -> SocketAddr {
+pub fn alice() -> PeerAddress {
     address("192.0.2.2:2000")
 }
 
-pub fn bob() -> SocketAddr {
+pub fn bob() -> PeerAddress {
     address("192.0.2.3:3000")
 }
 
-pub fn stranger() -> SocketAddr {
+pub fn stranger() -> PeerAddress {
     address("203.0.113.9:9000")
 }
 

@@ -74,7 +74,7 @@ pub struct Witness {
     /// What was asked for and not refused.
     wanted: HashMap<u32, HashSet<u32>>,
     /// Everybody who ever spoke with good tokens: session, port, address.
-    spoke: HashSet<(u32, Port, SocketAddr)>,
+    spoke: HashSet<(u32, Port, PeerAddress)>,
     /// Who was shown to a host under which id, in this life of the session.
     shown: HashMap<(u32, u32), u32>,
 }
@@ -220,7 +220,15 @@ impl Witness {
     }
 
     fn send(&mut self, port: Port, from: u8, datagram: &[u8]) {
-        let from = SocketAddr::from(([192, 0, 2, from / 4], u16::from(from)));
+        // Some of whom differ in nothing but the address that they dialled.
+        let dialled = (from % 2 == 1).then(|| OwnAddress {
+            ip: std::net::IpAddr::from([198, 51, 100, 1]),
+            interface: 0,
+        });
+        let from = PeerAddress {
+            socket: SocketAddr::from(([192, 0, 2, from / 4], u16::from(from / 2))),
+            dialled,
+        };
         let sent = self.world.send(port, from, datagram);
         let verdict = self.world.last_verdict.expect("a verdict");
         let tokens = (datagram.len() >= 9).then(|| (number(datagram, 4), number(datagram, 0)));
@@ -288,6 +296,13 @@ impl Witness {
         assert!(totals.sessions <= CAPACITY.sessions && totals.users <= CAPACITY.users);
         assert_eq!(totals.sessions, self.wanted.len());
         assert_eq!(totals.users, self.wanted.values().map(HashSet::len).sum::<usize>());
+        self.world
+            .relay
+            .session_statistics(0, usize::MAX, self.world.now, |session| {
+                let counters = session.counters;
+                let accounted = counters.to_host.packets + counters.to_clients.packets + counters.pings;
+                assert_eq!(counters.received.packets, accounted + counters.drops.total());
+            });
     }
 }
 

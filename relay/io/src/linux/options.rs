@@ -1,23 +1,49 @@
 //! Socket options that only Linux has.
 
 use std::io;
-use std::mem::size_of_val;
+use std::mem::{size_of, size_of_val};
 use std::os::fd::AsRawFd;
 
 use libc::{c_int, c_void, sock_filter, sock_fprog, socklen_t};
 
-/// Lets the kernel hand over runs of equal datagrams of one sender as one. Fails on kernels before 5.0.
-pub(crate) fn bundle_arrivals(socket: &impl AsRawFd) -> io::Result<()> {
-    set(socket, libc::SOL_UDP, libc::UDP_GRO, &1_i32)
+/// Lets the kernel hand over runs of equal datagrams of one sender as one, or each by itself. Fails on kernels before 5.0.
+pub(super) fn bundle_arrivals(socket: &impl AsRawFd, bundling: bool) -> io::Result<()> {
+    set(socket, libc::SOL_UDP, libc::UDP_GRO, &i32::from(bundling))
+}
+
+/// Whether the kernel cuts a packet into datagrams when told to with the packet. One before 4.18 would send it as it is.
+pub(super) fn cuts_departures(socket: &impl AsRawFd) -> bool {
+    let mut size: c_int = 0;
+    let mut length = size_of::<c_int>() as socklen_t;
+    // SAFETY: the pointers are those of living values, of which the first is as long as the second says.
+    let result = unsafe {
+        libc::getsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_UDP,
+            libc::UDP_SEGMENT,
+            std::ptr::addr_of_mut!(size).cast::<c_void>(),
+            &mut length,
+        )
+    };
+    result == 0
 }
 
 /// Lets the kernel say with each datagram how many it had to throw away.
-pub(crate) fn report_overflows(socket: &impl AsRawFd) -> io::Result<()> {
+pub(super) fn report_overflows(socket: &impl AsRawFd) -> io::Result<()> {
     set(socket, libc::SOL_SOCKET, libc::SO_RXQ_OVFL, &1_i32)
 }
 
+/// Lets the kernel say with each datagram which of this machine's addresses it was sent to.
+pub(super) fn report_dialled(socket: &impl AsRawFd, is_ipv6: bool) -> io::Result<()> {
+    if is_ipv6 {
+        set(socket, libc::SOL_IPV6, libc::IPV6_RECVPKTINFO, &1_i32)
+    } else {
+        set(socket, libc::SOL_IP, libc::IP_PKTINFO, &1_i32)
+    }
+}
+
 /// Sets buffers beyond the limits for ordinary users, which takes a privilege that a relay rarely has.
-pub(crate) fn force_buffers(socket: &impl AsRawFd, receive: usize, send: usize) -> io::Result<()> {
+pub(super) fn force_buffers(socket: &impl AsRawFd, receive: usize, send: usize) -> io::Result<()> {
     let bytes = |size: usize| c_int::try_from(size).unwrap_or(c_int::MAX);
     set(socket, libc::SOL_SOCKET, libc::SO_RCVBUFFORCE, &bytes(receive))?;
     set(socket, libc::SOL_SOCKET, libc::SO_SNDBUFFORCE, &bytes(send))
@@ -26,7 +52,7 @@ pub(crate) fn force_buffers(socket: &impl AsRawFd, receive: usize, send: usize) 
 /// Makes all sockets that share a port hand each datagram to the one of its session: the number of that socket, in the order of
 /// binding, is the session token as a big-endian number modulo `workers`. All datagrams of a session thus come to one thread, which
 /// shares nothing with others. What is too short to have a token goes to the first.
-pub(crate) fn steer_by_session(socket: &impl AsRawFd, workers: u32) -> io::Result<()> {
+pub(super) fn steer_by_session(socket: &impl AsRawFd, workers: u32) -> io::Result<()> {
     let step = |code: u32, operand: u32| sock_filter {
         code: code as u16,
         jt: 0,

@@ -5,88 +5,112 @@ use std::mem::size_of;
 use std::os::fd::AsRawFd;
 use std::ptr;
 
-use libc::{c_int, c_void, cmsghdr, iovec, mmsghdr, msghdr, socklen_t};
+use libc::{c_void, iovec, mmsghdr, socklen_t};
 use mio::net::UdpSocket;
+use relay_core::PeerAddress;
 
 use super::address::{self, RawAddress};
-use super::Control;
+use super::notes::{self, Control};
 use crate::batch::{Arrival, Inbox, Received};
 
 /// What the kernel is given to write to, made once.
-pub(crate) struct Receiver {
+pub(super) struct Receiver {
     headers: Box<[mmsghdr]>,
     vectors: Box<[iovec]>,
     addresses: Box<[RawAddress]>,
     controls: Box<[Control]>,
+    /// Datagrams in one system call.
+    at_once: usize,
 }
 
 impl Receiver {
-    pub(crate) fn new(batch: usize) -> Receiver {
+    pub(super) fn new(places: usize, at_once: usize) -> Receiver {
         // SAFETY: an `mmsghdr` of zeroes is a valid one: null pointers with lengths of zero.
         let header: mmsghdr = unsafe { std::mem::zeroed() };
         Receiver {
-            headers: vec![header; batch].into_boxed_slice(),
+            headers: vec![header; places].into_boxed_slice(),
             vectors: vec![
                 iovec {
                     iov_base: ptr::null_mut(),
                     iov_len: 0
                 };
-                batch
+                places
             ]
             .into_boxed_slice(),
-            addresses: vec![address::EMPTY; batch].into_boxed_slice(),
-            controls: vec![Control([0; 64]); batch].into_boxed_slice(),
+            addresses: vec![address::EMPTY; places].into_boxed_slice(),
+            controls: vec![notes::EMPTY; places].into_boxed_slice(),
+            at_once,
         }
     }
 
-    pub(crate) fn receive(&mut self, socket: &UdpSocket, inbox: &mut Inbox) -> io::Result<Received> {
+    /// Fills the inbox as far as there are datagrams.
+    pub(super) fn receive(&mut self, socket: &UdpSocket, inbox: &mut Inbox) -> io::Result<Received> {
         self.point_into(inbox);
+        let mut received = Received::default();
         let places = self.headers.len();
-        // SAFETY: `point_into` has just made each header point to memory of its own, with its true length, in boxes of `self` and
-        // of the inbox, all of which are borrowed until the call has returned. The kernel writes nowhere else.
+        let mut filled = 0;
+        while filled < places && !received.drained {
+            let room = self.at_once.min(places - filled);
+            match self.call(socket, filled, room) {
+                Ok(count) => {
+                    self.unpack(filled, count, inbox, &mut received);
+                    filled += count;
+                    received.drained = count < room;
+                }
+                Err(error) => match error.kind() {
+                    io::ErrorKind::WouldBlock => received.drained = true,
+                    // News of a datagram that could not be delivered: it says nothing about the next one.
+                    io::ErrorKind::Interrupted | io::ErrorKind::ConnectionRefused => break,
+                    // What has come is looked at first. If this was not for once, it will come again.
+                    _ if filled > 0 => break,
+                    _ => return Err(error),
+                },
+            }
+        }
+        Ok(received)
+    }
+
+    /// Has the kernel fill places from this one on; returns how many it did.
+    fn call(&mut self, socket: &UdpSocket, from: usize, room: usize) -> io::Result<usize> {
+        // SAFETY: `point_into` has made each header point to memory of its own, with its true length, in boxes of `self` and of the
+        // inbox, both of which `receive` borrows throughout. The kernel writes nowhere else.
         let count = unsafe {
             libc::recvmmsg(
                 socket.as_raw_fd(),
-                self.headers.as_mut_ptr(),
-                places as u32,
+                self.headers[from..from + room].as_mut_ptr(),
+                room as u32,
                 libc::MSG_DONTWAIT as _,
                 ptr::null_mut(),
             )
         };
-        if count < 0 {
-            let error = io::Error::last_os_error();
-            return match error.kind() {
-                io::ErrorKind::WouldBlock => Ok(Received {
-                    drained: true,
-                    overflows: None,
-                }),
-                io::ErrorKind::Interrupted | io::ErrorKind::ConnectionRefused => Ok(Received::default()),
-                _ => Err(error),
-            };
-        }
-        let count = count as usize;
-        let mut received = Received {
-            drained: count < places,
-            overflows: None,
-        };
-        for place in 0..count {
+        usize::try_from(count).map_err(|_| io::Error::last_os_error())
+    }
+
+    fn unpack(&self, from: usize, count: usize, inbox: &mut Inbox, received: &mut Received) {
+        for place in from..from + count {
             let header = &self.headers[place];
             // A source that is not of the internet cannot be; if it were, there would be nobody to answer.
-            let Some(from) = address::read(&self.addresses[place]) else {
+            let Some(socket) = address::read(&self.addresses[place]) else {
                 continue;
             };
             let length = header.msg_len as usize;
-            let notes = read_notes(&header.msg_hdr);
+            let notes = notes::read(&header.msg_hdr);
             received.overflows = notes.overflows.or(received.overflows);
+            // Without all notes a run cannot be told from a datagram.
+            if header.msg_hdr.msg_flags & libc::MSG_CTRUNC != 0 {
+                received.unreadable += 1;
+                continue;
+            }
             inbox.arrivals.push(Arrival {
-                from,
+                from: PeerAddress {
+                    socket,
+                    dialled: notes.dialled,
+                },
                 start: place * inbox.stride,
                 length,
                 segment: notes.segment.unwrap_or(length),
-                truncated: header.msg_hdr.msg_flags & libc::MSG_TRUNC != 0,
             });
         }
-        Ok(received)
     }
 
     /// The kernel has overwritten all lengths with what it used, so they are set before every call.
@@ -109,36 +133,4 @@ impl Receiver {
             header.msg_controllen = control.0.len() as _;
         }
     }
-}
-
-#[derive(Default)]
-struct Notes {
-    segment: Option<usize>,
-    overflows: Option<u32>,
-}
-
-/// What the kernel noted beside a datagram.
-fn read_notes(header: &msghdr) -> Notes {
-    let mut notes = Notes::default();
-    // SAFETY: the kernel has filled the control memory that `header` points to and set its length; `CMSG_FIRSTHDR` and `CMSG_NXTHDR`
-    // stay within it and return null at its end. The memory lives in a box of the receiver, is not borrowed otherwise, and is aligned.
-    unsafe {
-        let mut message: *const cmsghdr = libc::CMSG_FIRSTHDR(header);
-        while !message.is_null() {
-            let payload = libc::CMSG_DATA(message);
-            match ((*message).cmsg_level, (*message).cmsg_type) {
-                (libc::SOL_UDP, libc::UDP_GRO) => {
-                    notes.segment = usize::try_from(payload.cast::<c_int>().read_unaligned())
-                        .ok()
-                        .filter(|size| *size > 0);
-                }
-                (libc::SOL_SOCKET, libc::SO_RXQ_OVFL) => {
-                    notes.overflows = Some(payload.cast::<u32>().read_unaligned());
-                }
-                _ => {}
-            }
-            message = libc::CMSG_NXTHDR(header, message);
-        }
-    }
-    notes
 }

@@ -1,7 +1,6 @@
-//! Many datagrams in one system call, and runs of equal datagrams to one address in one packet.
+//! Many datagrams in one system call, and runs of equal datagrams to one peer in one packet.
 
 use std::io;
-use std::mem::size_of;
 use std::os::fd::AsRawFd;
 use std::ptr;
 
@@ -9,12 +8,12 @@ use libc::{c_void, iovec, mmsghdr};
 use mio::net::UdpSocket;
 
 use super::address::{self, RawAddress};
-use super::Control;
+use super::bundling::Bundling;
+use super::notes::{self, Control, Instructions};
 use crate::batch::Departure;
 use crate::counters::SendReport;
-use crate::single;
 
-/// Packets in one system call.
+/// Packets that are prepared together.
 const MESSAGES: usize = 64;
 /// Datagrams in one packet: what every kernel with this feature can.
 const SEGMENTS: usize = 64;
@@ -22,53 +21,66 @@ const SEGMENTS: usize = 64;
 const BUNDLE: usize = 65_000;
 
 /// What the kernel is given to read, made once.
-pub(crate) struct Sender {
+pub(super) struct Sender {
     headers: Box<[mmsghdr]>,
     addresses: Box<[RawAddress]>,
     controls: Box<[Control]>,
     vectors: Vec<iovec>,
     /// How many datagrams each packet holds.
     runs: Vec<usize>,
-    /// Off for good once the kernel, or a network card, has refused.
-    bundling: bool,
+    /// Packets in one system call.
+    at_once: usize,
+    bundling: Bundling,
 }
 
 impl Sender {
-    pub(crate) fn new(bundling: bool) -> Sender {
+    pub(super) fn new(at_once: usize, bundling: bool) -> Sender {
         // SAFETY: an `mmsghdr` of zeroes is a valid one: null pointers with lengths of zero.
         let header: mmsghdr = unsafe { std::mem::zeroed() };
         Sender {
             headers: vec![header; MESSAGES].into_boxed_slice(),
             addresses: vec![address::EMPTY; MESSAGES].into_boxed_slice(),
-            controls: vec![Control([0; 64]); MESSAGES].into_boxed_slice(),
+            controls: vec![notes::EMPTY; MESSAGES].into_boxed_slice(),
             vectors: Vec::with_capacity(MESSAGES * SEGMENTS),
             runs: Vec::with_capacity(MESSAGES),
-            bundling,
+            at_once,
+            bundling: Bundling::new(bundling),
         }
     }
 
-    pub(crate) fn send(
+    pub(super) fn send(
         &mut self,
         socket: &UdpSocket,
         buffer: &[u8],
         departures: &[Departure],
         report: &mut SendReport,
     ) {
+        let bundling = self.bundling.is_on(departures.len());
+        self.send_all(socket, buffer, departures, bundling, report);
+    }
+
+    fn send_all(
+        &mut self,
+        socket: &UdpSocket,
+        buffer: &[u8],
+        departures: &[Departure],
+        bundling: bool,
+        report: &mut SendReport,
+    ) {
         let mut rest = departures;
         while !rest.is_empty() {
-            let loaded = self.load(buffer, rest);
-            self.flush(socket, buffer, &rest[..loaded], report);
-            rest = &rest[loaded..];
+            self.load(buffer, rest, bundling);
+            rest = &rest[self.flush(socket, buffer, rest, report)..];
         }
     }
 
-    /// Prepares as many packets as fit in one call; returns how many datagrams they hold.
-    fn load(&mut self, buffer: &[u8], departures: &[Departure]) -> usize {
+    /// Prepares packets, as many as there is room for.
+    fn load(&mut self, buffer: &[u8], departures: &[Departure], bundling: bool) {
         self.vectors.clear();
         self.runs.clear();
         let mut rest = departures;
         while !rest.is_empty() && self.runs.len() < MESSAGES {
-            let run = if self.bundling { length_of_run(rest) } else { 1 };
+            let run = if bundling { length_of_run(rest) } else { 1 };
             self.runs.push(run);
             self.vectors.extend(rest[..run].iter().map(|departure| {
                 let bytes = departure.bytes(buffer);
@@ -85,29 +97,37 @@ impl Sender {
             let departure = &departures[first];
             let header = &mut self.headers[message].msg_hdr;
             let length;
-            (self.addresses[message], length) = address::write(departure.to);
+            (self.addresses[message], length) = address::write(departure.to.socket);
             header.msg_name = ptr::addr_of_mut!(self.addresses[message]).cast::<c_void>();
             header.msg_namelen = length;
             header.msg_iov = self.vectors[first..first + run].as_mut_ptr();
             header.msg_iovlen = *run as _;
             header.msg_control = ptr::null_mut();
             header.msg_controllen = 0;
-            if *run > 1 {
+            let instructions = Instructions {
+                segment: (*run > 1).then_some(departure.length as u16),
+                from: departure.to.dialled,
+            };
+            let length = notes::write(&mut self.controls[message], &instructions);
+            if length > 0 {
                 header.msg_control = self.controls[message].0.as_mut_ptr().cast::<c_void>();
-                header.msg_controllen = write_segment(&mut self.controls[message], departure.length) as _;
+                header.msg_controllen = length as _;
             }
             first += run;
         }
-        first
     }
 
-    fn flush(&mut self, socket: &UdpSocket, buffer: &[u8], departures: &[Departure], report: &mut SendReport) {
+    /// Sends what is loaded, up to where it has to be loaded anew; returns how many datagrams are dealt with.
+    fn flush(&mut self, socket: &UdpSocket, buffer: &[u8], departures: &[Departure], report: &mut SendReport) -> usize {
         let (mut message, mut first) = (0, 0);
         while message < self.runs.len() {
             match self.call(socket, message) {
                 Ok(sent) => {
                     for run in &self.runs[message..message + sent] {
-                        report.bundles += u64::from(*run > 1);
+                        if *run > 1 {
+                            report.bundles += 1;
+                            self.bundling.worked();
+                        }
                         first += run;
                     }
                     message += sent;
@@ -116,29 +136,33 @@ impl Sender {
                 // An error is about the first packet of the call alone. Without it, the others may go.
                 Err(error) => {
                     let run = self.runs[message];
-                    let lost = &departures[first..first + run];
-                    if run > 1 && matches!(error.raw_os_error(), Some(libc::EIO | libc::EINVAL)) {
-                        self.bundling = false;
-                        single::send(socket, buffer, lost, report);
-                    } else {
-                        lost.iter().for_each(|_| single::count(&error, report));
+                    if run > 1 && is_about_bundles(&error) {
+                        let failed_before = report.failed;
+                        self.send_all(socket, buffer, &departures[first..first + run], false, report);
+                        // Where they do not pass one by one either, it was not about the bundle.
+                        if report.failed - failed_before < run as u64 {
+                            self.bundling.was_refused();
+                        }
+                        return first + run;
                     }
+                    report.count_lost(&error, run);
                     first += run;
                     message += 1;
                 }
             }
         }
+        first
     }
 
     /// Sends the loaded packets from this one on; returns how many the kernel took, at least one.
     fn call(&mut self, socket: &UdpSocket, from: usize) -> io::Result<usize> {
-        let count = self.runs.len() - from;
+        let count = self.at_once.min(self.runs.len() - from);
         // SAFETY: `load` has made these headers point to an address, vectors and control memory in boxes of `self`, which is borrowed,
         // and the vectors to bytes of the buffer that `flush` borrows throughout. All lengths are true, and the kernel only reads.
         let sent = unsafe {
             libc::sendmmsg(
                 socket.as_raw_fd(),
-                self.headers[from..].as_mut_ptr(),
+                self.headers[from..from + count].as_mut_ptr(),
                 count as u32,
                 libc::MSG_DONTWAIT as _,
             )
@@ -150,7 +174,15 @@ impl Sender {
     }
 }
 
-/// How many datagrams from the first on may leave in one packet: to the same address, all as long as the first, but the last may be
+/// Whether the datagrams of a refused run may yet pass one by one: a card without checksums of its own, a segment beyond the path's MTU.
+fn is_about_bundles(error: &io::Error) -> bool {
+    matches!(
+        error.raw_os_error(),
+        Some(libc::EIO | libc::EINVAL | libc::EMSGSIZE | libc::EOPNOTSUPP)
+    )
+}
+
+/// How many datagrams from the first on may leave in one packet: to the same peer, all as long as the first, but the last may be
 /// shorter.
 fn length_of_run(departures: &[Departure]) -> usize {
     let first = &departures[0];
@@ -169,32 +201,19 @@ fn length_of_run(departures: &[Departure]) -> usize {
     run
 }
 
-/// Writes the note that tells the kernel where to cut; returns its length.
-fn write_segment(control: &mut Control, length: usize) -> usize {
-    let size = size_of::<u16>() as u32;
-    // SAFETY: `Control` is aligned like a `cmsghdr` and large enough for one with two bytes (the assertion), all of which is written
-    // within it.
-    unsafe {
-        let space = libc::CMSG_SPACE(size) as usize;
-        assert!(space <= control.0.len());
-        let message = control.0.as_mut_ptr().cast::<libc::cmsghdr>();
-        (*message).cmsg_level = libc::SOL_UDP;
-        (*message).cmsg_type = libc::UDP_SEGMENT;
-        (*message).cmsg_len = libc::CMSG_LEN(size) as _;
-        libc::CMSG_DATA(message).cast::<u16>().write_unaligned(length as u16);
-        space
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::net::SocketAddr;
+
+    use relay_core::{OwnAddress, PeerAddress};
+
     use super::*;
 
     fn run(lengths_and_ports: &[(usize, u16)]) -> usize {
         let departures: Vec<_> = lengths_and_ports
             .iter()
             .map(|(length, port)| Departure {
-                to: ([127, 0, 0, 1], *port).into(),
+                to: SocketAddr::from(([127, 0, 0, 1], *port)).into(),
                 start: 0,
                 length: *length,
             })
@@ -211,5 +230,107 @@ mod tests {
         assert_eq!(run(&[(50, 1), (50, 2), (50, 1)]), 1);
         assert_eq!(run(&[(2, 1); 200]), SEGMENTS);
         assert_eq!(run(&[(1200, 1); 200]), BUNDLE / 1200);
+    }
+
+    #[test]
+    fn a_run_leaves_from_one_address() {
+        let departure = |own: u8| Departure {
+            to: PeerAddress {
+                socket: ([127, 0, 0, 1], 1).into(),
+                dialled: Some(OwnAddress {
+                    ip: [127, 0, 0, own].into(),
+                    interface: 0,
+                }),
+            },
+            start: 0,
+            length: 50,
+        };
+        assert_eq!(length_of_run(&[2, 2, 3, 2].map(departure)), 2);
+    }
+
+    fn departure(to: SocketAddr, own: Option<[u8; 4]>, start: usize, length: usize) -> Departure {
+        let dialled = own.map(|own| OwnAddress {
+            ip: own.into(),
+            interface: 0,
+        });
+        Departure {
+            to: PeerAddress { socket: to, dialled },
+            start,
+            length,
+        }
+    }
+
+    fn socket() -> (UdpSocket, SocketAddr) {
+        let socket = UdpSocket::bind(([127, 0, 0, 1], 0).into()).unwrap();
+        let address = socket.local_addr().unwrap();
+        (socket, address)
+    }
+
+    /// Takes what has arrived. On loopback, that is everything that was sent.
+    fn hear(socket: &UdpSocket) -> Vec<u8> {
+        let mut firsts = Vec::new();
+        let mut buffer = [0; 100];
+        while let Ok(length) = socket.recv(&mut buffer) {
+            assert!(length > 0 && buffer[..length].iter().all(|byte| *byte == buffer[0]));
+            firsts.push(buffer[0]);
+        }
+        firsts
+    }
+
+    #[test]
+    fn what_cannot_be_sent_is_counted_and_holds_nobody_up() {
+        for (at_once, bundling) in [(1, false), (64, false), (64, true)] {
+            let (relay, _) = socket();
+            let (peer, good) = socket();
+            // Forbidden without SO_BROADCAST; and nobody's address, which is refused as bundles are.
+            let broadcast = SocketAddr::from(([255, 255, 255, 255], 9));
+            let nobody = Some([224, 0, 0, 1]);
+            let buffer: Vec<u8> = (0..250).flat_map(|number| [number; 10]).collect();
+            let departures: Vec<_> = (0..250)
+                .map(|number| match number % 10 {
+                    5 | 6 => departure(broadcast, None, number * 10, 10),
+                    7 | 8 => departure(good, nobody, number * 10, 10),
+                    _ => departure(good, None, number * 10, 10),
+                })
+                .collect();
+            let mut sender = Sender::new(at_once, bundling);
+            for _ in 0..3 {
+                let mut report = SendReport::default();
+                sender.send(&relay, &buffer, &departures, &mut report);
+                let expected: Vec<u8> = (0..250).filter(|number| !(5..=8).contains(&(number % 10))).collect();
+                assert_eq!(hear(&peer), expected);
+                assert_eq!((report.failed, report.buffer_full), (100, 0));
+                // Of those that can be sent, all but the last are in a run; the others do not spoil it for them.
+                assert_eq!(report.bundles, if bundling { 25 } else { 0 });
+            }
+        }
+    }
+
+    #[test]
+    fn where_the_kernel_refuses_runs_datagrams_leave_one_by_one() {
+        let (relay, _) = socket();
+        let (peer, good) = socket();
+        let without_checksum: libc::c_int = 1;
+        // SAFETY: pointer and length are those of `without_checksum`, which the kernel only reads.
+        let result = unsafe {
+            libc::setsockopt(
+                relay.as_raw_fd(),
+                libc::SOL_SOCKET,
+                libc::SO_NO_CHECK,
+                ptr::addr_of!(without_checksum).cast::<c_void>(),
+                4,
+            )
+        };
+        assert_eq!(result, 0);
+        let buffer: Vec<u8> = (0..100).flat_map(|number| [number; 10]).collect();
+        let departures: Vec<_> = (0..100).map(|number| departure(good, None, number * 10, 10)).collect();
+        let mut sender = Sender::new(64, true);
+        for _ in 0..50 {
+            let mut report = SendReport::default();
+            sender.send(&relay, &buffer, &departures, &mut report);
+            assert_eq!(hear(&peer), (0..100).collect::<Vec<u8>>());
+            assert_eq!((report.bundles, report.failed, report.buffer_full), (0, 0, 0));
+        }
+        assert!(!sender.bundling.is_on(1), "it goes on trying");
     }
 }

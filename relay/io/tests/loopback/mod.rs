@@ -9,18 +9,28 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
 use relay_core::*;
-use relay_io::{RunningRelay, Settings};
+use relay_io::{bind, Listen, RunningRelay, Settings, WorkerSockets};
 
 pub const HOST: u32 = 100;
 pub const A: u32 = 200;
 pub const B: u32 = 300;
 
+/// Whether the relay can do what it can do on Linux only.
+pub const ON_LINUX: bool = cfg!(all(target_os = "linux", not(feature = "portable")));
+
 /// How long to wait for what must happen. Nothing depends on it being this long.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Players here are faster than any that the limits are made for.
-pub fn settings() -> Settings {
-    let mut settings = Settings::new(IpAddr::V4(Ipv4Addr::LOCALHOST));
+/// A way to run a relay.
+#[derive(Clone, Debug)]
+pub struct Kind {
+    pub listen: Listen,
+    pub settings: Settings,
+}
+
+/// One worker with everything on. Players here are faster than any that the limits are made for.
+pub fn plain() -> Kind {
+    let mut settings = Settings::default();
     let limits = &mut settings.relay.limits;
     for rate in [
         &mut limits.source_packets,
@@ -34,37 +44,50 @@ pub fn settings() -> Settings {
     ] {
         *rate = Rate::UNLIMITED;
     }
-    settings
+    Kind {
+        listen: Listen::on(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+        settings,
+    }
 }
 
 /// Every way of moving datagrams, and of sharing sessions among threads.
-pub fn every_kind() -> Vec<(String, Settings)> {
+pub fn every_kind() -> Vec<Kind> {
     let mut kinds = Vec::new();
     for (batching, bundling) in [(false, false), (true, false), (true, true)] {
-        for workers in if cfg!(target_os = "linux") { vec![1, 4] } else { vec![1] } {
-            let name = format!("batching {batching}, bundling {bundling}, workers {workers}");
-            kinds.push((
-                name,
-                Settings {
-                    batching,
-                    bundling,
-                    workers,
-                    ..settings()
-                },
-            ));
+        for workers in if ON_LINUX { vec![1, 4] } else { vec![1] } {
+            let mut kind = plain();
+            kind.listen.workers = workers;
+            kind.settings.batching = batching;
+            kind.settings.bundling = bundling;
+            kinds.push(kind);
         }
     }
     kinds
 }
 
-/// A relay with these sessions, each with a host, A and B.
-pub fn start(settings: &Settings, sessions: &[u32]) -> RunningRelay {
-    let relay = RunningRelay::start(settings, 42).unwrap();
-    let refused = relay
-        .replace(sessions.iter().map(|token| session(*token)).collect(), PATIENCE)
-        .unwrap();
-    assert_eq!(refused, []);
-    relay
+impl Kind {
+    /// A relay with these sessions, each with a host, A and B.
+    pub fn start(&self, sessions: &[u32]) -> RunningRelay {
+        self.start_on(bind(&self.listen).unwrap(), sessions)
+    }
+
+    pub fn start_on(&self, sockets: Vec<WorkerSockets>, sessions: &[u32]) -> RunningRelay {
+        println!(
+            "batching {}, bundling {}, workers {}",
+            self.settings.batching, self.settings.bundling, self.listen.workers
+        );
+        let relay = self.start_untold(sockets);
+        let refused = relay
+            .replace(sessions.iter().map(|token| session(*token)).collect(), PATIENCE)
+            .unwrap();
+        assert_eq!(refused, []);
+        relay
+    }
+
+    /// A relay that nobody has told anything.
+    pub fn start_untold(&self, sockets: Vec<WorkerSockets>) -> RunningRelay {
+        RunningRelay::start(sockets, &self.settings, 42).unwrap()
+    }
 }
 
 pub fn session(token: u32) -> WantedSession {
@@ -166,4 +189,18 @@ pub fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
         assert!(Instant::now() < until, "never happened: {what}");
         std::thread::yield_now();
     }
+}
+
+/// Whether this machine has IPv6. A test without it says so; or fails where the run says that it must not be skipped.
+pub fn has_ipv6() -> bool {
+    let Err(error) = UdpSocket::bind("[::1]:0") else {
+        return true;
+    };
+    let required = std::env::var("WAYMEET_REQUIRE").unwrap_or_default();
+    assert!(
+        !required.split(',').any(|name| name == "ipv6"),
+        "ipv6 is required for this run, but {error}"
+    );
+    println!("SKIPPED, this machine has no IPv6: {error}");
+    false
 }

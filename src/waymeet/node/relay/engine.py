@@ -31,6 +31,8 @@ class RelayEngine(Protocol):
     name: str
     """Which one it is, for logs."""
     ports: RelayPorts
+    buffer_bytes: int
+    """The smallest of its sockets' buffers, as the system says."""
 
     def replace(self, sessions: Sequence[RelaySpec]) -> Sequence[Refused]:
         """Serve exactly these sessions; those that it serves already keep their connections. Until this was first called,

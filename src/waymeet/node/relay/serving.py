@@ -14,7 +14,7 @@ from waymeet.model.node_messages import (
     RelaysIdle,
     RelaysPart,
 )
-from waymeet.model.relays import RelayLoad, RelayPorts, RelaySpec
+from waymeet.model.relays import HIGHEST_TOKEN, RelayLoad, RelayPorts, RelaySpec
 from waymeet.node.relay.engine import Refused, RelayEngine
 
 log = logging.getLogger(__name__)
@@ -46,16 +46,18 @@ class Relay:
         return self._engine.ports
 
     async def replace(self, sessions: Sequence[RelaySpec]) -> Sequence[str]:
-        """Serve exactly these sessions; the keys of those for which there is no room. Repeatable."""
+        """Serve exactly these sessions; the keys of those without room, or that no relay can serve. Repeatable."""
+        sessions, unfit = _fit(sessions)
         refused = await asyncio.to_thread(self._engine.replace, sessions)
         self._tokens = {spec.key: spec.token for spec in sessions}
         self._keys = {spec.token: spec.key for spec in sessions}
-        return self._told(refused)
+        return [*self._told(refused), *unfit]
 
     async def apply(self, sessions: Sequence[RelaySpec], removed: Sequence[str]) -> Sequence[str]:
         """Serve these sessions as they are now, and those of the keys `removed` no longer; the keys of those for which there
-        is no room. Repeatable.
+        is no room, or that no relay can serve. Repeatable.
         """
+        sessions, unfit = _fit(sessions)
         ended = [self._tokens.pop(key) for key in removed if key in self._tokens]
         ended = [token for token in ended if self._keys.get(token) in removed]
         refused = await asyncio.to_thread(self._engine.apply, sessions, ended)
@@ -64,7 +66,7 @@ class Relay:
         for spec in sessions:
             self._tokens[spec.key] = spec.token
             self._keys[spec.token] = spec.key
-        return self._told(refused)
+        return [*self._told(refused), *unfit]
 
     async def answer(self, question: Question) -> Answer:
         """What was counted for the session that is asked about."""
@@ -93,6 +95,28 @@ class Relay:
         if refused:
             log.error("the relay has no room for %d sessions that it should serve: %s", len(refused), refused[0].reason)
         return [self._keys[each.token] for each in refused]
+
+
+def _fit(sessions: Sequence[RelaySpec]) -> tuple[list[RelaySpec], list[str]]:
+    """Those that a relay can serve, and the keys of the others: one of these must not keep the relay from all of them."""
+    fit: list[RelaySpec] = []
+    unfit: list[str] = []
+    for spec in sessions:
+        tokens = (
+            spec.token,
+            *(member.token for member in spec.members),
+            *(() if spec.owner is None else (spec.owner,)),
+        )
+        if all(1 <= token <= HIGHEST_TOKEN for token in tokens):
+            fit.append(spec)
+        else:
+            log.error(
+                "relay session %s cannot be served: it has a token that is not between 1 and %d",
+                spec.key,
+                HIGHEST_TOKEN,
+            )
+            unfit.append(spec.key)
+    return fit, unfit
 
 
 class RelayConversation:
