@@ -130,6 +130,9 @@ class Relay:
     def idle(self) -> list[int]:
         """Tokens of the sessions that nobody has used for so long that they should end."""
 
+    def silent_hosts(self) -> list[int]:
+        """Tokens of the sessions whose host has been silent for longer than the owner timeout."""
+
     def drain(self) -> None:
         """From now on pings are answered with Error: the relay is about to go away. Traffic still flows."""
 

@@ -144,6 +144,21 @@ impl Relay {
         next
     }
 
+    /// The sessions whose host has been silent for longer than the owner timeout; in parts, like `session_statistics`.
+    pub fn silent_hosts(
+        &self,
+        cursor: usize,
+        budget: usize,
+        now: Moment,
+        mut each: impl FnMut(SessionToken),
+    ) -> Option<usize> {
+        let (sessions, next) = self.table.sessions.walk(cursor, budget);
+        sessions
+            .filter(|session| session.has_silent_host(&self.settings, now))
+            .for_each(|session| each(session.token));
+        next
+    }
+
     fn judge(&mut self, port: Port, from: PeerAddress, datagram: &mut [u8], now: Moment) -> Judgement {
         let header = match Header::read(datagram) {
             Ok(header) => header,

@@ -80,6 +80,11 @@ impl Session {
             .filter(|host| now.since(host.binding.last_seen) <= settings.owner_timeout)
     }
 
+    /// Its host has timed out, and nobody hosts in its place.
+    pub(crate) fn has_silent_host(&self, settings: &Settings, now: Moment) -> bool {
+        self.host.is_some() && self.live_host(settings, now).is_none()
+    }
+
     pub(crate) fn is_idle(&self, settings: &Settings, now: Moment) -> bool {
         match self.last_seen {
             Some(last_seen) => now.since(last_seen) >= settings.session_idle_timeout,

@@ -34,6 +34,10 @@ pub(crate) enum Job {
         cursor: usize,
         answer: Sender<Part<SessionToken>>,
     },
+    SilentHosts {
+        cursor: usize,
+        answer: Sender<Part<SessionToken>>,
+    },
     Session {
         token: SessionToken,
         answer: Sender<Option<Box<SessionStatistics>>>,
@@ -154,6 +158,16 @@ impl Job {
                 let last = next.is_none();
                 answer.send(Part { found, last }).ok()?;
                 next.map(|cursor| Job::Idle { cursor, answer })
+            }
+            Job::SilentHosts { cursor, answer } => {
+                let mut found = Vec::new();
+                let relay = &place.relay;
+                let next = walk(place, cursor, |cursor| {
+                    relay.silent_hosts(cursor, WALK, now, |session| found.push(session))
+                });
+                let last = next.is_none();
+                answer.send(Part { found, last }).ok()?;
+                next.map(|cursor| Job::SilentHosts { cursor, answer })
             }
             Job::Session { token, answer } => {
                 let _ = answer.send(place.relay.session(token, now).map(Box::new));

@@ -234,6 +234,14 @@ impl RunningRelay {
         Ok(sessions)
     }
 
+    /// The sessions whose host has been silent for longer than the owner timeout.
+    pub fn silent_hosts(&self, patience: Duration) -> Result<Vec<SessionToken>, ControlError> {
+        let answers = self.ask_all(|answer| Job::SilentHosts { cursor: 0, answer })?;
+        let mut sessions = Vec::new();
+        self.each_part(answers, patience, |part| sessions.extend(part))?;
+        Ok(sessions)
+    }
+
     /// From now on, or no longer: pings are answered with Error, because the relay is about to go away. Traffic still flows.
     pub fn set_draining(&self, draining: bool, patience: Duration) -> Result<(), ControlError> {
         let answers = self.ask_all(|answer| Job::Draining { draining, answer })?;

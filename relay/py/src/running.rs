@@ -96,6 +96,11 @@ impl Relay {
         Ok(tokens.into_iter().map(|token| token.get()).collect())
     }
 
+    fn silent_hosts(&self, py: Python<'_>) -> PyResult<Vec<u32>> {
+        let tokens = self.ask(py, |running| running.silent_hosts(self.patience))?;
+        Ok(tokens.into_iter().map(|token| token.get()).collect())
+    }
+
     fn drain(&self, py: Python<'_>) -> PyResult<()> {
         self.ask(py, |running| running.set_draining(true, self.patience))
     }

@@ -12,6 +12,7 @@ and with a node that has a relay:
 
     RelaysApplied after each of these          RelaysPart before a long RelaysFull: what does not fit that message
     RelaysIdle   whom nobody uses any more     RelaysFull after WantedFull: everything (else) that its relay is to serve
+    RelaysHostless   whose host fell silent
                                                RelaysDelta what changed since the change before
 
 Both directions are level-triggered: after a lost connection either side starts again from its full state. A report that
@@ -226,5 +227,12 @@ class Question:
     addresses: tuple[str, ...] = ()
 
 
-FromNode = Hello | SeenPart | SeenFull | SeenDelta | Heartbeat | Answer | RelaysApplied | RelaysIdle
+@dataclass(frozen=True, slots=True)
+class RelaysHostless:
+    """Relay sessions whose host has fallen silent since this was last said on this connection: beyond the owner timeout."""
+
+    keys: tuple[str, ...]
+
+
+FromNode = Hello | SeenPart | SeenFull | SeenDelta | Heartbeat | Answer | RelaysApplied | RelaysIdle | RelaysHostless
 ToNode = Welcome | WantedPart | WantedFull | WantedDelta | Question | RelaysPart | RelaysFull | RelaysDelta

@@ -296,7 +296,7 @@ class Agent:
             asyncio.ensure_future(self._beat(connection, welcome.heartbeat_seconds)),
         ]
         if relaying is not None:
-            tasks += [asyncio.ensure_future(relaying.obey()), asyncio.ensure_future(relaying.report_idle())]
+            tasks += [asyncio.ensure_future(relaying.obey()), asyncio.ensure_future(relaying.report())]
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:

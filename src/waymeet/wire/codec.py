@@ -20,6 +20,7 @@ from waymeet.model.node_messages import (
     RelaysApplied,
     RelaysDelta,
     RelaysFull,
+    RelaysHostless,
     RelaysIdle,
     RelaysPart,
     SeenDelta,
@@ -53,13 +54,14 @@ _TAGS: Mapping[type, str] = {
     RelaysDelta: "relays_delta",
     RelaysApplied: "relays_applied",
     RelaysIdle: "relays_idle",
+    RelaysHostless: "relays_hostless",
 }
 _PREFIXES = {message: f'{{"type":"{tag}",'.encode() for message, tag in _TAGS.items()}
 
 _Decoders = Mapping[str, msgspec.json.Decoder[Any]]
 _FROM_NODE: _Decoders = {
     _TAGS[message]: msgspec.json.Decoder(message)
-    for message in (Hello, SeenPart, SeenFull, SeenDelta, Heartbeat, Answer, RelaysApplied, RelaysIdle)
+    for message in (Hello, SeenPart, SeenFull, SeenDelta, Heartbeat, Answer, RelaysApplied, RelaysIdle, RelaysHostless)
 }
 _TO_NODE: _Decoders = {
     _TAGS[message]: msgspec.json.Decoder(message)

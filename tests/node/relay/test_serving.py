@@ -27,6 +27,7 @@ from waymeet.model.node_messages import (
     RelaysApplied,
     RelaysDelta,
     RelaysFull,
+    RelaysHostless,
     RelaysIdle,
     RelaysPart,
     Role,
@@ -288,7 +289,7 @@ async def test_it_tells_what_it_counted(
 async def test_it_reports_sessions_that_nobody_uses_until_they_are_gone(
     plane: FakeControlPlane, relay: Relay, clock: ManualClock
 ) -> None:
-    watchful = Relay(relay._engine, 3, idle_seconds=0.01)
+    watchful = Relay(relay._engine, 3, look_seconds=0.01)
     async with running(plane, watchful, clock):
         conversation = await plane.conversation()
         await conversation.welcome()
@@ -301,6 +302,25 @@ async def test_it_reports_sessions_that_nobody_uses_until_they_are_gone(
         while isinstance(message := await conversation.receive(), RelaysIdle):
             pass
         assert message == RelaysApplied(2)
+
+
+@pytest.mark.parametrize("rules", [replace(RULES, owner_timeout=1)])
+async def test_it_reports_each_host_that_fell_silent_once(
+    plane: FakeControlPlane, relay: Relay, clock: ManualClock, players: tuple[Player, Player]
+) -> None:
+    host, _ = players
+    other = SESSION + 1
+    watchful = Relay(relay._engine, 3, look_seconds=0.01)
+    async with running(plane, watchful, clock):
+        conversation = await plane.conversation()
+        await conversation.welcome()
+        await conversation.send(RelaysFull(1, (GAME, replace(GAME, key="other", token=other))))
+        await applied(conversation)
+        for session, key in ((SESSION, "game"), (other, "other")):
+            await host.ask(ping(session, HOST))
+            # Native relays have clocks of their own, on which more than a nanosecond passes in any case.
+            clock.advance(1)
+            assert await conversation.receive() == RelaysHostless((key,))
 
 
 class _Speechless:

@@ -22,6 +22,7 @@ from waymeet.model.node_messages import (
     Heartbeat,
     Hello,
     RelaysApplied,
+    RelaysHostless,
     RelaysIdle,
     SeenDelta,
     SeenFull,
@@ -128,7 +129,7 @@ class Conversation:
                         await self._own_relay().record(message.relay)
                 case Answer():
                     await self._locations.record_answer(message)
-                case RelaysApplied() | RelaysIdle():
+                case RelaysApplied() | RelaysIdle() | RelaysHostless():
                     await self._own_relay().listen(message)
                 case Hello():
                     raise Refused(BAD_MESSAGE, "Hello is said once")

@@ -9,7 +9,14 @@ from waymeet.http.nodes.frames import send
 from waymeet.locations.hello import HIGHEST_RELAY_CAPACITY, check_relay_load
 from waymeet.model.errors import Invalid
 from waymeet.model.ids import NodeName
-from waymeet.model.node_messages import RelaysApplied, RelaysDelta, RelaysFull, RelaysIdle, RelaysPart
+from waymeet.model.node_messages import (
+    RelaysApplied,
+    RelaysDelta,
+    RelaysFull,
+    RelaysHostless,
+    RelaysIdle,
+    RelaysPart,
+)
 from waymeet.model.relays import RelayLoad, RelaySpec
 from waymeet.relays.bells import RELAY
 from waymeet.relays.ports import Bells
@@ -53,7 +60,7 @@ class Relaying:
         finally:
             silence()
 
-    async def listen(self, message: RelaysApplied | RelaysIdle) -> None:
+    async def listen(self, message: RelaysApplied | RelaysIdle | RelaysHostless) -> None:
         """Apply what the node says. Raises `Invalid` for what no node says."""
         match message:
             case RelaysApplied():
@@ -63,6 +70,9 @@ class Relaying:
             case RelaysIdle():
                 _check_keys("keys", message.keys)
                 await self._serving.idle(self._name, message.keys)
+            case RelaysHostless():
+                _check_keys("keys", message.keys)
+                await self._serving.hosts_silent(self._name, message.keys)
 
     async def record(self, load: RelayLoad) -> None:
         """Write down what the relay says about itself. Raises `Invalid` for what no relay can have counted."""

@@ -126,6 +126,11 @@ class RelayCore:
         sessions, cursor_after = self._population.walk(cursor, budget)
         return [session.token for session in sessions if session.is_idle(self._rules, now)], cursor_after
 
+    def silent_hosts(self, cursor: int, budget: int, now: int) -> tuple[list[int], int | None]:
+        """Tokens of sessions whose host has been silent for longer than the owner timeout; in parts, like `sessions`."""
+        sessions, cursor_after = self._population.walk(cursor, budget)
+        return [session.token for session in sessions if session.has_silent_host(self._rules, now)], cursor_after
+
     def count_drop(self, reason: DropReason) -> None:
         """A datagram was lost outside of the core."""
         self.totals.drops[reason] += 1

@@ -53,6 +53,9 @@ class RelayEngine(Protocol):
     def idle(self) -> Sequence[int]:
         """Sessions that nobody has used for so long that they should end."""
 
+    def silent_hosts(self) -> Sequence[int]:
+        """Sessions whose host has been silent for longer than the owner timeout (relay wire, 5.7)."""
+
     def drain(self) -> None:
         """From now on pings are answered with Error: the relay is about to go away. Traffic still flows."""
 

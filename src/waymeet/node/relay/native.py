@@ -86,6 +86,10 @@ class NativeRelay:
         with _errors():
             return self._running.idle()
 
+    def silent_hosts(self) -> Sequence[int]:
+        with _errors():
+            return self._running.silent_hosts()
+
     def drain(self) -> None:
         with _errors():
             self._running.drain()

@@ -95,7 +95,10 @@ class PlainRelay:
         return self._ask(self._weighing())
 
     def idle(self) -> Sequence[int]:
-        return self._ask(self._searching_idle())
+        return self._ask(self._searching(self._core.idle_sessions))
+
+    def silent_hosts(self) -> Sequence[int]:
+        return self._ask(self._searching(self._core.silent_hosts))
 
     def drain(self) -> None:
         self._ask(_at_once(self._drain))
@@ -265,11 +268,11 @@ class PlainRelay:
             _counters(totals.received, totals.to_hosts, totals.to_clients, totals.drops),
         )
 
-    def _searching_idle(self) -> _Work[Sequence[int]]:
+    def _searching(self, search: Callable[[int, int, int], tuple[list[int], int | None]]) -> _Work[Sequence[int]]:
         found: list[int] = []
         cursor: int | None = 0
         while cursor is not None:
-            part, cursor = self._core.idle_sessions(cursor, PART, self._now())
+            part, cursor = search(cursor, PART, self._now())
             found += part
             yield
         return found

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import NoReturn
 
 from waymeet.model.node_messages import (
@@ -11,6 +11,7 @@ from waymeet.model.node_messages import (
     RelaysApplied,
     RelaysDelta,
     RelaysFull,
+    RelaysHostless,
     RelaysIdle,
     RelaysPart,
 )
@@ -21,8 +22,8 @@ log = logging.getLogger(__name__)
 
 WAITING_MESSAGES = 64
 """What may wait for the relay; while more comes, nothing is read from the control plane."""
-IDLE_SECONDS = 10.0
-IDLE_PER_MESSAGE = 1_000
+LOOK_SECONDS = 5.0
+KEYS_PER_MESSAGE = 1_000
 
 Said = RelaysPart | RelaysFull | RelaysDelta
 
@@ -30,11 +31,11 @@ Said = RelaysPart | RelaysFull | RelaysDelta
 class Relay:
     """A node's relay. It relays on with what it knows while nobody talks to the node, and is brought level afterwards."""
 
-    def __init__(self, engine: RelayEngine, capacity: int, idle_seconds: float = IDLE_SECONDS) -> None:
+    def __init__(self, engine: RelayEngine, capacity: int, look_seconds: float = LOOK_SECONDS) -> None:
         self.capacity = capacity
         """Relay sessions at most."""
-        self.idle_seconds = idle_seconds
-        """Between two looks for sessions that nobody uses."""
+        self.look_seconds = look_seconds
+        """Between two looks for sessions that nobody uses, or whose host is silent."""
         self._engine = engine
         self._tokens: dict[str, int] = {}
         """Session tokens by key."""
@@ -84,6 +85,11 @@ class Relay:
         tokens = await asyncio.to_thread(self._engine.idle)
         return [self._keys[token] for token in tokens if token in self._keys]
 
+    async def hostless(self) -> Sequence[str]:
+        """Keys of sessions whose host has been silent for longer than the owner timeout."""
+        tokens = await asyncio.to_thread(self._engine.silent_hosts)
+        return [self._keys[token] for token in tokens if token in self._keys]
+
     def drain(self) -> None:
         """Tell whoever pings that the relay is about to go away. Traffic still flows."""
         self._engine.drain()
@@ -124,7 +130,9 @@ class RelayConversation:
     says, and the relay itself outlives them.
     """
 
-    def __init__(self, relay: Relay, send: Callable[[RelaysApplied | RelaysIdle], Awaitable[None]]) -> None:
+    def __init__(
+        self, relay: Relay, send: Callable[[RelaysApplied | RelaysIdle | RelaysHostless], Awaitable[None]]
+    ) -> None:
         self._relay = relay
         self._send = send
         self._said: asyncio.Queue[Said] = asyncio.Queue(WAITING_MESSAGES)
@@ -150,10 +158,20 @@ class RelayConversation:
                     refused = await self._relay.apply(sessions, removed)
                     await self._send(RelaysApplied(change, tuple(refused)))
 
-    async def report_idle(self) -> NoReturn:
-        """Say which sessions nobody uses, again and again until they are gone. Raises as `obey` does."""
+    async def report(self) -> NoReturn:
+        """Say which sessions nobody uses, again and again until they are gone, and which hosts have fallen silent, once each
+        time. Raises as `obey` does.
+        """
+        hostless: frozenset[str] = frozenset()
         while True:
-            await asyncio.sleep(self._relay.idle_seconds)
-            keys = await self._relay.idle()
-            for start in range(0, len(keys), IDLE_PER_MESSAGE):
-                await self._send(RelaysIdle(tuple(keys[start : start + IDLE_PER_MESSAGE])))
+            await asyncio.sleep(self._relay.look_seconds)
+            for keys in _parts(await self._relay.idle()):
+                await self._send(RelaysIdle(keys))
+            before, hostless = hostless, frozenset(await self._relay.hostless())
+            for keys in _parts(sorted(hostless - before)):
+                await self._send(RelaysHostless(keys))
+
+
+def _parts(keys: Sequence[str]) -> Iterator[tuple[str, ...]]:
+    for start in range(0, len(keys), KEYS_PER_MESSAGE):
+        yield tuple(keys[start : start + KEYS_PER_MESSAGE])

@@ -122,6 +122,10 @@ class Session:
             return None
         return host
 
+    def has_silent_host(self, rules: RelayRules, now: int) -> bool:
+        """Whether its host has timed out, and nobody hosts in its place."""
+        return self.host is not None and self.live_host(rules, now) is None
+
     def unseat_host(self) -> None:
         """Whoever hosts does no longer; to the others it looks like a timeout."""
         self.host = self.host_binding = None
