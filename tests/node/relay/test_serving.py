@@ -310,7 +310,7 @@ async def test_it_reports_each_host_that_fell_silent_once(
 ) -> None:
     host, _ = players
     other = SESSION + 1
-    watchful = Relay(relay._engine, 3, look_seconds=0.01)
+    watchful = Relay(relay._engine, 3, look_seconds=0.01, looks_per_repeat=1_000_000)
     async with running(plane, watchful, clock):
         conversation = await plane.conversation()
         await conversation.welcome()

@@ -1,6 +1,7 @@
 """What the control plane says of a node's relay, made true in the order in which it is said."""
 
 import asyncio
+import itertools
 import logging
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import NoReturn
@@ -23,6 +24,7 @@ log = logging.getLogger(__name__)
 WAITING_MESSAGES = 64
 """What may wait for the relay; while more comes, nothing is read from the control plane."""
 LOOK_SECONDS = 5.0
+LOOKS_PER_REPEAT = 6
 KEYS_PER_MESSAGE = 1_000
 
 Said = RelaysPart | RelaysFull | RelaysDelta
@@ -31,11 +33,19 @@ Said = RelaysPart | RelaysFull | RelaysDelta
 class Relay:
     """A node's relay. It relays on with what it knows while nobody talks to the node, and is brought level afterwards."""
 
-    def __init__(self, engine: RelayEngine, capacity: int, look_seconds: float = LOOK_SECONDS) -> None:
+    def __init__(
+        self,
+        engine: RelayEngine,
+        capacity: int,
+        look_seconds: float = LOOK_SECONDS,
+        looks_per_repeat: int = LOOKS_PER_REPEAT,
+    ) -> None:
         self.capacity = capacity
         """Relay sessions at most."""
         self.look_seconds = look_seconds
         """Between two looks for sessions that nobody uses, or whose host is silent."""
+        self.looks_per_repeat = looks_per_repeat
+        """After so many looks, silent hosts are reported again."""
         self._engine = engine
         self._tokens: dict[str, int] = {}
         """Session tokens by key."""
@@ -159,11 +169,14 @@ class RelayConversation:
                     await self._send(RelaysApplied(change, tuple(refused)))
 
     async def report(self) -> NoReturn:
-        """Say which sessions nobody uses, again and again until they are gone, and which hosts have fallen silent, once each
-        time. Raises as `obey` does.
+        """Say which sessions nobody uses, again and again until they are gone, and which hosts have fallen silent: at once,
+        and now and then again, since it may have been said too early to count. Raises as `obey` does.
         """
         hostless: frozenset[str] = frozenset()
+        looks = itertools.cycle(range(self._relay.looks_per_repeat))
         while True:
+            if next(looks) == 0:
+                hostless = frozenset()
             await asyncio.sleep(self._relay.look_seconds)
             for keys in _parts(await self._relay.idle()):
                 await self._send(RelaysIdle(keys))
