@@ -134,7 +134,8 @@ async def seed(url: str, rooms: int, rng: random.Random) -> list[str]:
                     created_at=now,
                     active_at=now,
                     due_at=after(now, 86_400),
-                )
+                ),
+                "203.0.113.7",
             )
 
     while len(made) < rooms:

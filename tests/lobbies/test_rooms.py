@@ -251,6 +251,19 @@ async def test_limits(world: LobbyWorld) -> None:
     await unlimited.join(LOBBY, second.room_id, "dan", HOST)
 
 
+async def test_an_ipv6_network_of_one_household_is_one_source(world: LobbyWorld) -> None:
+    rooms = world.ruled(rooms_per_address=1, members_per_address=1)
+    await world.released()
+    draft = RoomDraft(name="Friday", capacity=9, player_id="ann")
+    room = await rooms.create(LOBBY, draft, "2001:db8:1:2::1")
+    with pytest.raises(TooManyRequests):
+        await rooms.create(LOBBY, draft, "2001:db8:1:2:ffff::2")
+    with pytest.raises(Conflict):
+        await rooms.join(LOBBY, room.room_id, "bob", "2001:db8:1:2:ffff::2")
+    await rooms.create(LOBBY, draft, "2001:db8:1:3::1")
+    await rooms.join(LOBBY, room.room_id, "bob", "2001:db8:1:3::1")
+
+
 async def test_rooms_at_once_within_the_limits(world: LobbyWorld) -> None:
     rooms = world.ruled(rooms=6, rooms_per_address=4)
     await world.released()

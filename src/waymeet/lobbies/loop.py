@@ -61,10 +61,14 @@ class LobbyLoop:
         """Work until cancelled. A database outage is waited out."""
         rung = asyncio.Event()
         silence = self._bells.listen(LOBBY, lambda _key: rung.set())
+        settled = False
         try:
             while True:
                 rung.clear()
                 try:
+                    if not settled:
+                        await self.readdress()
+                        settled = True
                     moving = await self.step()
                 except Unavailable as error:
                     _log.warning("lobbies could not be looked at: %s", error.message)
@@ -97,6 +101,16 @@ class LobbyLoop:
         if outage is not None:
             raise outage
         return any(outcome is False for outcome in outcomes)
+
+    async def readdress(self) -> None:
+        """Deploy anew what answered at another URL before the settings changed: nobody is told a URL that was not called."""
+
+        async def look(tx: LobbyTransaction) -> Sequence[Lobby]:
+            return await tx.lobbies.released()
+
+        for lobby in await self._store.read(look):
+            if lobby.url != self._rules.url.format(address=lobby.address):
+                await self._save(replace(lobby, deploying_since=self._clock.now()), LobbyStatus.DEPLOYING)
 
     async def _move(self, lobby: Lobby) -> bool:
         if lobby.status is LobbyStatus.TERMINATING:

@@ -43,6 +43,8 @@ class LobbyRows(Protocol):
 
     async def delete(self, lobby: Lobby) -> None: ...
 
+    async def released(self) -> Sequence[Lobby]: ...
+
     async def moving(self, limit: int) -> Sequence[Lobby]:
         """Lobbies that are being deployed or terminated."""
 
@@ -59,7 +61,8 @@ class RoomRows(Protocol):
     Whatever returns whole rooms raises `UnreadableRoom` when it meets one whose document cannot be read.
     """
 
-    async def insert(self, room: Room) -> None: ...
+    async def insert(self, room: Room, creator: str) -> None:
+        """`creator` is what `count_by` counts by."""
 
     async def find(self, lobby_address: str, room_id: RoomId) -> Room | None:
         """A single statement: fit for `LobbyStore.read_single`."""
@@ -79,7 +82,7 @@ class RoomRows(Protocol):
     async def briefs(self, lobby_address: str, limit: int) -> Sequence[RoomBrief]:
         """Newest first."""
 
-    async def count_by(self, lobby_id: LobbyId, address: str) -> int:
+    async def count_by(self, lobby_id: LobbyId, creator: str) -> int:
         """How many rooms of the lobby were made from this IP address."""
 
     async def some_of(self, lobby_id: LobbyId, after: RoomId, limit: int) -> Sequence[RoomOutline]:

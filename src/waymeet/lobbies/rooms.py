@@ -18,6 +18,7 @@ from waymeet.lobbies.types import HostCheck, Lobby, LobbyRules, Member, Room, Ro
 from waymeet.model.errors import Conflict, Forbidden, NotFound, TooManyRequests, Unavailable
 from waymeet.model.ids import RoomId, new_room_id
 from waymeet.model.instant import Clock, after
+from waymeet.model.networks import household_of
 from waymeet.model.states import LobbyStatus
 from waymeet.relays.confirming import Confirmations
 from waymeet.relays.planning import RelayPlanner
@@ -101,7 +102,7 @@ class RoomService:
                     raise unknown_lobby(address)
                 raise Conflict(f"there are {self._rules.rooms} lobbies here, which is the limit; join one of them")
             most = self._rules.rooms_per_address
-            if most and await tx.rooms.count_by(lobby.lobby_id, source) >= most:
+            if most and await tx.rooms.count_by(lobby.lobby_id, household_of(source)) >= most:
                 reason = f"{most} lobbies were made from {source}, which is the limit; delete one of them first"
                 raise TooManyRequests(reason, ROOMS_RETRY_SECONDS)
             now = self._clock.now()
@@ -122,7 +123,7 @@ class RoomService:
                 due_at=now,
             )
             room = replace(room, due_at=due(room, self._rules))
-            await tx.rooms.insert(room)
+            await tx.rooms.insert(room, household_of(source))
             return room
 
         return await self._store.write(unit)
@@ -300,7 +301,8 @@ class RoomService:
         if len(room.members) >= room.capacity:
             raise Conflict(f"this lobby is full: it has room for {room.capacity} players")
         most = self._rules.members_per_address
-        if most and sum(member.address == source for member in room.members) >= most:
+        household = household_of(source)
+        if most and sum(household_of(member.address) == household for member in room.members) >= most:
             raise Conflict(f"{most} players from {source} are in this lobby, which is the limit")
 
     def _check_host(self, room: Room, source: str) -> None:

@@ -64,3 +64,14 @@ def network_of(address: Address) -> str:
     if isinstance(address, IPv4Address):
         return f"{IPv4Address(int(address) >> 8 << 8)}/{IPV4_BITS}"
     return f"{IPv6Address(int(address) >> 80 << 80)}/{IPV6_BITS}"
+
+
+@lru_cache(4096)
+def household_of(text: str) -> str:
+    """What limits count as one source: an IPv4 address, or an IPv6 /64, all of which one household commonly has to itself.
+    What is no address stands for itself.
+    """
+    address = canonical_address(text)
+    if isinstance(address, IPv6Address):
+        return f"{IPv6Address(int(address) >> 64 << 64)}/64"
+    return str(address) if address is not None else text

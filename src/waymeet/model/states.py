@@ -133,7 +133,8 @@ _L = LobbyStatus
 LOBBY_MOVES: Mapping[LobbyStatus, frozenset[LobbyStatus]] = {
     _L.CREATED: frozenset({_L.DEPLOYING}),
     _L.DEPLOYING: frozenset({_L.RELEASED, _L.TERMINATING, _L.ERROR}),
-    _L.RELEASED: frozenset({_L.TERMINATING}),
+    # Back to Deploying: the server has another public URL than before.
+    _L.RELEASED: frozenset({_L.DEPLOYING, _L.TERMINATING}),
     _L.TERMINATING: frozenset({_L.TERMINATED}),
     _L.TERMINATED: frozenset({_L.DEPLOYING}),
     _L.ERROR: frozenset({_L.DEPLOYING, _L.TERMINATED}),

@@ -58,6 +58,7 @@ _SAVE = Statement(
     " WHERE lobby_id = $1 AND revision = $2 - 1"
 )
 _DELETE = Statement("DELETE FROM lobby WHERE lobby_id = $1")
+_RELEASED = Statement(f"SELECT {_COLUMNS} FROM lobby WHERE status = 'Released'")
 _MOVING = Statement(
     f"SELECT {_COLUMNS} FROM lobby WHERE status IN ('Deploying', 'Terminating') ORDER BY lobby_id LIMIT $1"
 )
@@ -136,6 +137,9 @@ class LobbyRows:
 
     async def delete(self, lobby: Lobby) -> None:
         await self._connection.execute(_DELETE, lobby.lobby_id)
+
+    async def released(self) -> Sequence[Lobby]:
+        return [_lobby(row) for row in await self._connection.fetch(_RELEASED)]
 
     async def moving(self, limit: int) -> Sequence[Lobby]:
         return [_lobby(row) for row in await self._connection.fetch(_MOVING, limit)]

@@ -100,7 +100,7 @@ class RoomRows:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    async def insert(self, room: Room) -> None:
+    async def insert(self, room: Room, creator: str) -> None:
         await self._connection.execute(
             _INSERT,
             room.room_id,
@@ -118,7 +118,7 @@ class RoomRows:
             room.active_at,
             room.due_at,
             len(room.present),
-            room.host.address,
+            creator,
         )
 
     async def find(self, lobby_address: str, room_id: RoomId) -> Room | None:
@@ -170,8 +170,8 @@ class RoomRows:
             )
         ]
 
-    async def count_by(self, lobby_id: LobbyId, address: str) -> int:
-        row = await self._connection.fetch_one(_COUNT_BY, lobby_id, address)
+    async def count_by(self, lobby_id: LobbyId, creator: str) -> int:
+        row = await self._connection.fetch_one(_COUNT_BY, lobby_id, creator)
         assert row is not None, "an aggregate always has a row"
         return int(row[0])
 

@@ -51,11 +51,13 @@ async def test_so_many_calls_a_second(world: LobbyWorld) -> None:
             await service.answer("GET", path, source=HOST)
 
 
-async def test_addresses_are_told_apart_however_they_are_written(world: LobbyWorld) -> None:
+async def test_sources_are_told_apart_however_they_are_written(world: LobbyWorld) -> None:
     async with serving(world, creations_per_minute=1) as service:
         await service.room(source="2001:db8::7")
         await service.refused(429, "POST", "/lobbies", new_room(), source="2001:0DB8:0:0::7")
-        await service.room(source="2001:db8::8")
+        # A whole /64 is commonly one household's.
+        await service.refused(429, "POST", "/lobbies", new_room(), source="2001:db8::8")
+        await service.room(source="2001:db8:0:1::8")
 
 
 async def test_so_many_rooms_and_players_from_one_address(world: LobbyWorld) -> None:

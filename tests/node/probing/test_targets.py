@@ -2,7 +2,7 @@
 
 import pytest
 
-from waymeet.model.networks import canonical_address, network_of
+from waymeet.model.networks import canonical_address, household_of, network_of
 from waymeet.node.probing.targets import target
 
 PUBLIC = ["8.8.8.8", "1.0.0.1", "2606:4700::1111", "::ffff:8.8.8.8", "64:ff9b::808:808"]
@@ -66,3 +66,17 @@ def test_networks(text: str, network: str) -> None:
     address = canonical_address(text)
     assert address is not None
     assert network_of(address) == network
+
+
+@pytest.mark.parametrize(
+    ("text", "household"),
+    [
+        ("203.0.113.255", "203.0.113.255"),
+        ("::ffff:203.0.113.1", "203.0.113.1"),
+        ("2001:db8:1:2:ffff::1", "2001:db8:1:2::/64"),
+        ("2001:db8:1:3::1", "2001:db8:1:3::/64"),
+        ("nowhere", "nowhere"),
+    ],
+)
+def test_households(text: str, household: str) -> None:
+    assert household_of(text) == household

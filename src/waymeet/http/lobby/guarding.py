@@ -1,10 +1,11 @@
-"""What stands before every call of a lobby service: rates for each IP address, and the game's key where there is one."""
+"""What stands before every call of a lobby service: rates for each IP address (IPv6: each /64), and the key of the game."""
 
 import hmac
 from collections.abc import Callable, Mapping
 
 from waymeet.http.buckets import TokenBuckets
 from waymeet.model.errors import Forbidden, TooManyRequests
+from waymeet.model.networks import household_of
 
 TRACKED_ADDRESSES = 20_000
 BURST_SECONDS = 2.0
@@ -33,7 +34,7 @@ class LobbyGuard:
 
     def call(self, address: str, headers: Mapping[bytes, bytes]) -> None:
         """Any call. Raises `Forbidden` without the game's key, `TooManyRequests`."""
-        if self._requests is not None and (wait := self._requests.take(address)):
+        if self._requests is not None and (wait := self._requests.take(household_of(address))):
             raise TooManyRequests(
                 f"more than {self._requests_per_second:g} calls per second from {address}: slow down", wait
             )
@@ -43,6 +44,6 @@ class LobbyGuard:
     def creation(self, address: str, headers: Mapping[bytes, bytes]) -> None:
         """A call that makes a room."""
         self.call(address, headers)
-        if self._creations is not None and (wait := self._creations.take(address)):
+        if self._creations is not None and (wait := self._creations.take(household_of(address))):
             reason = f"more than {self._creations_per_minute:g} new lobbies per minute from {address}: slow down"
             raise TooManyRequests(reason, wait)

@@ -29,6 +29,7 @@ from waymeet.lobbies.answering import MARK
 from waymeet.lobbies.rooms import RoomService
 from waymeet.lobbies.types import HIGHEST_TAGS, Room
 from waymeet.lobbies.watching import RoomWatch
+from waymeet.model.networks import household_of
 
 BODY_BYTES = 64 * 1024
 """Lobby service, section 4."""
@@ -102,7 +103,8 @@ class RoomEndpoints:
     async def watch_room(self, call: Call[None, None]) -> Stream:
         resources = AsyncExitStack()
         seen = last_event_id(call.headers.get(b"last-event-id"))
-        following = self._watch.follow(call.path["lobby"], call.path["lobby_id"], call.client_address, seen)
+        source = household_of(call.client_address)
+        following = self._watch.follow(call.path["lobby"], call.path["lobby_id"], source, seen)
         versions = await resources.enter_async_context(following)
         return Stream(
             room_events(versions, self._pages, call.client_address, self._heartbeat_seconds),
