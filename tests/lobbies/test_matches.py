@@ -11,6 +11,7 @@ from tests.world import ORGANISATION
 from waymeet.lobbies.rooms import JOINING_SECONDS
 from waymeet.lobbies.types import Assignment, Room, RoomUpdate
 from waymeet.model.errors import Conflict, NotFound, Unavailable
+from waymeet.model.relays import RelayPorts
 from waymeet.model.states import RelayStatus
 
 pytestmark = pytest.mark.anyio
@@ -295,6 +296,26 @@ async def test_a_silent_host_stays_where_nobody_can_follow_it(world: LobbyWorld,
     await world.relay_serving.hosts_silent(foreign.name if home == relay.name else relay.name, keys[2:])
     assert [await world.see(room) for room in rooms[:2]] == [alone, fixed]
     assert (await world.see(migrating)).host.player_id == "host"
+
+
+async def test_a_relay_that_answers_elsewhere_now(world: LobbyWorld, relay: HandRelay) -> None:
+    room, waiting = await world.started(relay, "bob"), await world.room()
+    pending = await world.rooms.start(LOBBY, (await world.room()).room_id, HOST)
+    ports = RelayPorts(40_000, 40_001)
+    await world.node(relay.name, relay=ports, address="192.0.2.9")
+    moved = await world.see(room)
+    assert room.assignment is not None
+    assert moved.assignment == Assignment(room.assignment.token, "192.0.2.9", "192.0.2.9", ports)
+    assert (tokens(moved), moved.version > room.version) == (tokens(room), True)
+    assert await world.see(waiting) == waiting
+    assert await world.see(pending) == pending
+    await relay.catch_up()
+    ready = (await world.see(pending)).assignment
+    assert ready is not None
+    assert (ready.address, ready.ports) == ("192.0.2.9", ports)
+    # Coming back where it was moves nobody.
+    await world.node(relay.name, relay=ports, address="192.0.2.9")
+    assert await world.see(room) == moved
 
 
 async def test_a_relay_that_fails_puts_the_room_back_and_says_why(world: LobbyWorld, relay: HandRelay) -> None:

@@ -116,12 +116,15 @@ def in_step(room: Room, session: RelaySession | None, now: Instant) -> Room:
         return room
     if session is None or not session.wanted:
         return put_back(room, DELETED if session is None or session.error is None else session.error, now)
-    if session.ready and room.assignment is None:
-        return assigned(room, session)
+    if session.ready and room.assignment != (assignment := _assignment(session)):
+        return replace(room, assignment=assignment, error=None)
     return room
 
 
 def assigned(room: Room, session: RelaySession) -> Room:
     """The room whose relay session is ready."""
-    assignment = Assignment(session.token, session.endpoint.address, session.host, session.endpoint.ports)
-    return replace(room, assignment=assignment, error=None)
+    return replace(room, assignment=_assignment(session), error=None)
+
+
+def _assignment(session: RelaySession) -> Assignment:
+    return Assignment(session.token, session.endpoint.address, session.host, session.endpoint.ports)

@@ -30,6 +30,12 @@ class RoomsFollowRelays:
         if room is not None:
             await changes.save(rooms, assigned(room, session))
 
+    async def relay_moved(self, tx: RelayTransaction, session: RelaySession, now: Instant) -> None:
+        """The assignment says so; whoever is connected finds the relay gone, and looks here."""
+        rooms, changes, room = await self._room(tx, session)
+        if room is not None and session.ready:
+            await changes.save(rooms, assigned(room, session))
+
     async def relay_ended(self, tx: RelayTransaction, session: RelaySession, now: Instant, *, unused: bool) -> None:
         """Nobody plays any more: the room ends too. Deleted by somebody else: the room can be started again."""
         rooms, changes, room = await self._room(tx, session)

@@ -23,8 +23,10 @@ class RelayRows(Protocol):
     Whatever returns sessions raises `UnreadableSessions` when it meets any that cannot be read.
     """
 
-    async def join(self, node: NodeName, capacity: int, endpoint: RelayEndpoint) -> None:
-        """Record that the node has a relay, how many sessions it takes at most, and where all of them are served."""
+    async def join(self, node: NodeName, capacity: int, endpoint: RelayEndpoint) -> Sequence[SessionId]:
+        """Record that the node has a relay, how many sessions it takes at most, and where all of them are served. Returns
+        those that were served elsewhere before.
+        """
 
     async def close(self, node: NodeName) -> None:
         """Record that the node has no relay now: nothing new goes there."""
@@ -150,6 +152,9 @@ class RelayFollower(Protocol):
 
     async def relay_ready(self, tx: RelayTransaction, session: RelaySession, now: Instant) -> None:
         """Its users can connect now."""
+
+    async def relay_moved(self, tx: RelayTransaction, session: RelaySession, now: Instant) -> None:
+        """Its relay answers elsewhere now."""
 
     async def relay_ended(self, tx: RelayTransaction, session: RelaySession, now: Instant, *, unused: bool) -> None:
         """It was deleted, or (`unused`) nobody spoke for so long that it ended."""

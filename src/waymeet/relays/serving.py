@@ -53,7 +53,12 @@ class RelayServing:
             if hello.relay is None:
                 await tx.relays.close(node)
             else:
-                await tx.relays.join(node, hello.relay_capacity, RelayEndpoint(hello.address, hello.relay))
+                moved = await tx.relays.join(node, hello.relay_capacity, RelayEndpoint(hello.address, hello.relay))
+                now = self._clock.now()
+                # The same transaction: nobody would ever be told of it again.
+                for session in await tx.relays.lock_many(moved) if moved and self._followers else ():
+                    for follower in self._followers:
+                        await follower.relay_moved(tx, session, now)
 
         await self._store.write(unit)
 

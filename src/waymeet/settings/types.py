@@ -339,7 +339,11 @@ class LobbySettings(Section, frozen=True, kw_only=True):
     ] = 100
     idle_minutes: Annotated[
         float,
-        Meta(ge=0.1, le=10_080, description="A room that is not started ends when nobody asked for it for so long"),
+        Meta(
+            ge=0.1,
+            le=10_080,
+            description="A room that is not started ends when nobody asked for it for so long, and some 20 s more",
+        ),
     ] = 30.0
     longest_hours: Annotated[float, Meta(ge=0.01, le=8_760, description="No room lasts longer")] = 24.0
     own_tokens_only: Annotated[

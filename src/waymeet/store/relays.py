@@ -30,7 +30,7 @@ _JOIN = Statement(
 )
 _MOVE = Statement(
     "UPDATE relay_session SET endpoint = $2"
-    " WHERE node_name = $1 AND endpoint <> $2 AND status IN ('INITIALIZING', 'READY')"
+    " WHERE node_name = $1 AND endpoint <> $2 AND status IN ('INITIALIZING', 'READY') RETURNING session_id"
 )
 _CLOSE = Statement("UPDATE relay SET capacity = 0 WHERE node_name = $1 AND capacity > 0")
 _ROOMS = Statement(
@@ -178,10 +178,11 @@ class RelayRows:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    async def join(self, node: NodeName, capacity: int, endpoint: RelayEndpoint) -> None:
+    async def join(self, node: NodeName, capacity: int, endpoint: RelayEndpoint) -> Sequence[SessionId]:
         # Sessions before the row of their relay, as everywhere.
-        await self._connection.execute(_MOVE, node, to_text(endpoint))
+        moved = await self._connection.fetch(_MOVE, node, to_text(endpoint))
         await self._connection.execute(_JOIN, node, capacity)
+        return [SessionId(row[0]) for row in moved]
 
     async def close(self, node: NodeName) -> None:
         await self._connection.execute(_CLOSE, node)
