@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.node.relay.conftest import require_native
 from tests.polling import GENEROUS_SECONDS, eventually
 from tests.system.installation import TOKEN, Installation, node_table
 from tests.system.mirror import EditorWindow, MirrorPlayer
@@ -218,3 +219,29 @@ def test_streams_do_not_hold_up_a_stop(installation: Installation) -> None:
         # To the proper end of the answer, which is not the room's.
         assert "event: closed" not in list(lines)
     assert "graceful shutdown exceeded" not in program.output
+
+
+@pytest.mark.parametrize("engine", ["native", "python"])
+def test_when_the_host_falls_silent_the_next_in_line_hosts(tmp_path: Path, players: ExitStack, engine: str) -> None:
+    if engine == "native":
+        require_native()
+    # The shortest that a node allows.
+    relay = f'relay = {{ owner_timeout_seconds = 10.5, engine = "{engine}" }}\n'
+    with Installation(tmp_path, nodes=[node_table("local", more=relay)]) as installation:
+        installation.up()
+        url = lobby(installation)
+        host, first, second = [players.enter_context(MirrorPlayer(url)) for _ in range(3)]
+        room = host.host(host_migration=True)
+        for guest in (first, second):
+            guest.join(room["lobby_id"])
+            meet(relay_of(host), relay_of(guest))
+        with events(url, room) as lines:
+            # The host's game has frozen; the others' go on.
+            heard = next(line for line in lines if f'"{first.player_id}","is_host":true' in line)
+        order = [first.player_id, second.player_id, host.player_id]
+        assert [heard.index(player_id) for player_id in order] == sorted(heard.index(player_id) for player_id in order)
+        relay_of(first).close()
+        first.wait(server=True)
+        meet(relay_of(first), relay_of(second))
+        # It may come back, but not as the host.
+        assert relay_of(host).state() == INVALID
