@@ -45,6 +45,7 @@ from waymeet.placement.limits import LatencyStep
 from waymeet.placement.places import place as site_place
 from waymeet.relays.confirming import Confirmations
 from waymeet.relays.endings import RelayEndings
+from waymeet.relays.following import RelaysFollowNodes
 from waymeet.relays.isolating import IsolatingStore
 from waymeet.relays.loop import RelayLoop
 from waymeet.relays.service import RelayService
@@ -165,7 +166,7 @@ class World:
         self.clock = HandClock()
         self.rng = random.Random(seed)
         self.directory = Directory(store)
-        self.locations = LocationService(store, store.bells, self.clock, self.rng)
+        self.locations = LocationService(store, store.bells, self.clock, self.rng, [RelaysFollowNodes()])
         retention = Retention(120)
         webhook = SessionWebhook(_session_body, self.rng)
         self.changes = StatusChanges([SessionsFollowDeployments(webhook)], _status_body, retention, self.rng)
@@ -231,7 +232,6 @@ class World:
             relay_capacity=relay_capacity if relay is not None else 0,
         )
         self.tokens[name] = await self.locations.join(hello)
-        await self.relay_serving.joined(hello)
         await self.directory.refresh()
         return NodeName(name)
 

@@ -62,6 +62,7 @@ from waymeet.model.errors import Invalid, WaymeetError
 from waymeet.placement.limits import LatencyStep
 from waymeet.relays.confirming import Confirmations
 from waymeet.relays.endings import RelayEndings
+from waymeet.relays.following import RelaysFollowNodes
 from waymeet.relays.isolating import IsolatingStore
 from waymeet.relays.loop import RelayLoop
 from waymeet.relays.service import RelayService
@@ -150,7 +151,7 @@ class ControlPlane:
         self._directory = directory = Directory(store)
         bells.listen(NODES, directory.mark_stale)
         self._node_readiness = NodeReadiness(directory)
-        locations = LocationService(store, bells, clock, rng)
+        locations = LocationService(store, bells, clock, rng, [RelaysFollowNodes()])
         self._latencies = latencies = LatencyService(
             store, bells, locations, BeaconSites(directory, clock), clock, quick_rng, latency_rules(settings)
         )
