@@ -49,6 +49,7 @@ from waymeet.placement.limits import LatencyStep
 from waymeet.placement.places import place as site_place
 from waymeet.relays.confirming import Confirmations
 from waymeet.relays.endings import RelayEndings
+from waymeet.relays.following import RelaysFollowNodes
 from waymeet.relays.isolating import IsolatingStore
 from waymeet.relays.loop import RelayLoop
 from waymeet.relays.planning import RelayPlanner
@@ -179,7 +180,9 @@ class World:
         self.clock = HandClock()
         self.rng = random.Random(seed)
         self.directory = Directory(store)
-        self.locations = LocationService(store, store.bells, self.clock, self.rng)
+        self.rooms_follow = RoomsFollowRelays()
+        relays_follow = RelaysFollowNodes(self.clock, [self.rooms_follow])
+        self.locations = LocationService(store, store.bells, self.clock, self.rng, [relays_follow])
         retention = Retention(120)
         webhook = SessionWebhook(_session_body, self.rng)
         self.changes = StatusChanges([SessionsFollowDeployments(webhook)], _status_body, retention, self.rng)
@@ -194,7 +197,6 @@ class World:
         self.deployment_loop = DeploymentLoop(store, self.changes, self.directory, self.clock, retention, 120)
         self.session_loop = SessionLoop(store, Seeking(store, seater, webhook, finder, self.clock), self.clock)
         relay_webhook = RelayWebhook(_relay_body, self.rng)
-        self.rooms_follow = RoomsFollowRelays()
         self.relay_endings = endings = RelayEndings(relay_webhook, [self.rooms_follow])
         self.confirmations = Confirmations(store, store.bells, self.clock, CONFIRMING_SECONDS)
         self.geography = geography
@@ -257,7 +259,6 @@ class World:
             relay_capacity=relay_capacity if relay is not None else 0,
         )
         self.tokens[name] = await self.locations.join(hello)
-        await self.relay_serving.joined(hello)
         await self.directory.refresh()
         return NodeName(name)
 

@@ -104,8 +104,27 @@ def test_forwards_while_the_control_plane_is_killed_and_starts_again(installatio
         play_on()
 
 
+def test_what_is_asked_of_a_relay_that_is_away_is_written_down_and_said_to_be_so(tmp_path: Path) -> None:
+    with Installation(tmp_path, settings="[relays]\nconfirm_seconds = 0.1\n") as installation:
+        installation.serve()
+        node = installation.node(arguments=["--stop-servers"])
+        installation.wait_until_ready()
+        relays = installation.client.relays
+        session = ready(installation.client)
+        host, guest = (user.authorization_token for user in session.session_users)
+        assert installation.only(Role.NODES).kill()
+        node.wait()
+        with pytest.raises(Unavailable) as late:
+            relays.revoke(session.session_id, host)
+        assert late.value.retry_after is not None
+        assert [user.authorization_token for user in relays.get(session.session_id).session_users] == [guest]
+        with pytest.raises(Unavailable):
+            relays.delete(session.session_id)
+        assert relays.page().total_count == 0
+
+
 def test_a_lost_relay_is_given_up_with_a_reason(tmp_path: Path) -> None:
-    with Installation(tmp_path, settings="[relays]\nconfirm_seconds = 0.1\nnode_lost_seconds = 1\n") as installation:
+    with Installation(tmp_path, settings="[relays]\nnode_lost_seconds = 1\n") as installation:
         installation.serve()
         node = installation.node(arguments=["--stop-servers"])
         installation.wait_until_ready()
@@ -113,10 +132,6 @@ def test_a_lost_relay_is_given_up_with_a_reason(tmp_path: Path) -> None:
         session = ready(client)
         assert installation.only(Role.NODES).kill()
         node.wait()
-        # What is asked of a relay that is away is written down, and said to be so.
-        with pytest.raises(Unavailable) as late:
-            client.relays.revoke(session.session_id, session.session_users[0].authorization_token)
-        assert late.value.retry_after is not None
         eventually(lambda: client.relays.get(session.session_id).status == RelayStatus.ERROR)
         found = client.relays.get(session.session_id)
         assert "has been away" in str(found.error)

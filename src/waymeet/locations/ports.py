@@ -6,7 +6,7 @@ from typing import Protocol, TypeVar
 from waymeet.locations.types import Node, NodeProfile
 from waymeet.model.ids import NodeName
 from waymeet.model.instant import Instant
-from waymeet.model.node_messages import Answer, Question
+from waymeet.model.node_messages import Answer, Hello, Question
 
 Result = TypeVar("Result")
 
@@ -76,6 +76,12 @@ class LocationTransaction(Protocol):
     def locations(self) -> LocationRows: ...
 
     def wake(self, topic: str, key: str | None = None) -> None: ...
+
+
+class Follower(Protocol):
+    """Told of every node that joins, inside the transaction that makes it known."""
+
+    async def node_joined(self, tx: LocationTransaction, hello: Hello) -> None: ...
 
 
 class LocationStore(Protocol):

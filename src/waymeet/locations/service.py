@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Protocol
 
 from waymeet.locations.hello import check_answer, check_hello, check_load
-from waymeet.locations.ports import LocationStore, LocationTransaction
+from waymeet.locations.ports import Follower, LocationStore, LocationTransaction
 from waymeet.locations.types import Inquiry, NodeProfile
 from waymeet.model.errors import NotFound, Unavailable
 from waymeet.model.ids import NodeName, new_hex_token
@@ -40,7 +40,15 @@ class Bells(Protocol):
 class LocationService:
     """Owns the rules for nodes: who may join, who is alive, how to ask one."""
 
-    def __init__(self, store: LocationStore, bells: Bells, clock: Clock, rng: random.Random) -> None:
+    def __init__(
+        self,
+        store: LocationStore,
+        bells: Bells,
+        clock: Clock,
+        rng: random.Random,
+        followers: Sequence[Follower] = (),
+    ) -> None:
+        self._followers = followers
         self._store = store
         self._bells = bells
         self._clock = clock
@@ -74,6 +82,9 @@ class LocationService:
                 since = known.profile.known_since
             mine = replace(profile, known_since=since)
             await tx.locations.connect(NodeName(hello.name), mine, hello.capacity, token, now)
+            # Whoever finds the node finds all that it has.
+            for follower in self._followers:
+                await follower.node_joined(tx, hello)
             tx.wake(NODES, hello.name)
             tx.wake(NODE, hello.name)
 

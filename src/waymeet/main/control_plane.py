@@ -64,6 +64,7 @@ from waymeet.model.errors import Invalid, WaymeetError
 from waymeet.placement.limits import LatencyStep
 from waymeet.relays.confirming import Confirmations
 from waymeet.relays.endings import RelayEndings
+from waymeet.relays.following import RelaysFollowNodes
 from waymeet.relays.isolating import IsolatingStore
 from waymeet.relays.loop import RelayLoop
 from waymeet.relays.planning import RelayPlanner
@@ -154,7 +155,8 @@ class ControlPlane:
         self._directory = directory = Directory(store)
         bells.listen(NODES, directory.mark_stale)
         self._node_readiness = NodeReadiness(directory)
-        locations = LocationService(store, bells, clock, rng)
+        rooms_follow = RoomsFollowRelays()
+        locations = LocationService(store, bells, clock, rng, [RelaysFollowNodes(clock, [rooms_follow])])
         self._latencies = latencies = LatencyService(
             store, bells, locations, BeaconSites(directory, clock), clock, quick_rng, latency_rules(settings)
         )
@@ -206,7 +208,6 @@ class ControlPlane:
         )
         session_loop = SessionLoop(store, Seeking(store, seater, session_hook, finder, clock), clock)
         relay_hook = RelayWebhook(relay_webhook, rng)
-        rooms_follow = RoomsFollowRelays()
         relay_parts = RelayParts(
             planner=RelayPlanner(store, finder, geography),
             writing=RelayWriting(clock, rng, fqdn_suffix=settings.relays.fqdn_suffix),

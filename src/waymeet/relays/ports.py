@@ -153,8 +153,10 @@ class RelayFollower(Protocol):
     async def relay_ready(self, tx: RelayTransaction, session: RelaySession, now: Instant) -> None:
         """Its users can connect now."""
 
-    async def relay_moved(self, tx: RelayTransaction, session: RelaySession, now: Instant) -> None:
-        """Its relay answers elsewhere now."""
+    async def relay_moved(
+        self, tx: RelayTransaction, session_id: SessionId, endpoint: RelayEndpoint, now: Instant
+    ) -> None:
+        """Its relay answers at `endpoint` now. The session has not been read, since that may not be possible."""
 
     async def relay_ended(self, tx: RelayTransaction, session: RelaySession, now: Instant, *, unused: bool) -> None:
         """It was deleted, or (`unused`) nobody spoke for so long that it ended."""

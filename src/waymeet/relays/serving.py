@@ -5,13 +5,12 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from waymeet.model.errors import Invalid
 from waymeet.model.ids import NodeName, SessionId, parse_session_id
 from waymeet.model.instant import Clock
-from waymeet.model.node_messages import Hello
 from waymeet.model.relays import DropReason, RelayCounters, RelayLoad, RelaySpec
 from waymeet.relays.bells import CONFIRMED
 from waymeet.relays.endings import RelayEndings
 from waymeet.relays.isolating import IsolatingStore
 from waymeet.relays.ports import RelayFollower, RelayTransaction
-from waymeet.relays.types import DROPPED, RELAY_TRAFFIC, RelayChanges, RelayEndpoint, RelaySession
+from waymeet.relays.types import DROPPED, RELAY_TRAFFIC, RelayChanges, RelaySession
 from waymeet.relays.webhook import RelayWebhook
 
 SESSIONS_PER_READ = 500
@@ -41,26 +40,6 @@ class RelayServing:
         self._endings = endings
         self._webhook = webhook
         self._clock = clock
-
-    async def joined(self, hello: Hello) -> None:
-        """A node has joined: its relay takes sessions, or it has none any more.
-
-        Its sessions are where it says that its relay answers now, also when that was elsewhere before.
-        """
-        node = NodeName(hello.name)
-
-        async def unit(tx: RelayTransaction) -> None:
-            if hello.relay is None:
-                await tx.relays.close(node)
-            else:
-                moved = await tx.relays.join(node, hello.relay_capacity, RelayEndpoint(hello.address, hello.relay))
-                now = self._clock.now()
-                # The same transaction: nobody would ever be told of it again.
-                for session in await tx.relays.lock_many(moved) if moved and self._followers else ():
-                    for follower in self._followers:
-                        await follower.relay_moved(tx, session, now)
-
-        await self._store.write(unit)
 
     async def last_change(self, node: NodeName) -> int:
         """The number of the node's last change: what is read after this call holds it."""

@@ -84,8 +84,6 @@ class NodeDoor:
         name = NodeName(hello.name)
         _log.info("node %s: connected", name)
         try:
-            # Nothing is placed on a relay before this. A crash in between ends the socket, and the node says hello again.
-            await self._relays.joined(hello)
             relaying = None if hello.relay is None else Relaying(socket, name, self._relays, self._bells)
             await Conversation(socket, name, token, self._locations, self._observation, self._bells, relaying).run()
         finally:
