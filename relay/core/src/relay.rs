@@ -88,6 +88,14 @@ impl Relay {
         self.totals.drops.add(reason, datagrams);
     }
 
+    /// As if `session` had used connection ids up to `issued`: two thousand million of them are more than a test can wait for.
+    #[doc(hidden)]
+    pub fn use_up_connections(&mut self, session: SessionToken, issued: u32) {
+        if let Some(index) = self.table.session(session.get()) {
+            self.table.sessions[index].connection_ids.use_up(issued);
+        }
+    }
+
     /// What happened altogether.
     pub fn totals(&self) -> Totals {
         Totals {

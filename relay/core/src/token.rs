@@ -71,6 +71,11 @@ impl ConnectionIds {
         self.issued = next;
         NonZeroU32::new(next).map(ConnectionId)
     }
+
+    /// As if all ids up to this one had been issued.
+    pub(crate) fn use_up(&mut self, issued: u32) {
+        self.issued = self.issued.max(issued);
+    }
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use relay_core::Port;
+use world::separation;
 use world::witness::{Step, Witness};
 
 fn port() -> impl Strategy<Value = Port> {
@@ -50,6 +51,11 @@ proptest! {
         for step in &steps {
             witness.take(step);
         }
+    }
+
+    #[test]
+    fn sessions_do_not_notice_each_other(steps in vec(step(), 1..200)) {
+        separation::check(&steps);
     }
 }
 

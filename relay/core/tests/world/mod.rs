@@ -6,7 +6,11 @@ use std::time::Duration;
 
 use relay_core::*;
 
+pub mod fuzzing;
+pub mod separation;
+pub mod single;
 pub mod witness;
+pub mod written;
 
 pub const SESSION: u32 = 0xD0A6_C24D;
 pub const HOST: u32 = 0x014F_7C1E;

@@ -73,8 +73,8 @@ pub struct Witness {
     pub world: World,
     /// What was asked for and not refused.
     wanted: HashMap<u32, HashSet<u32>>,
-    /// Everybody who ever spoke with good tokens: session, port, address.
-    spoke: HashSet<(u32, Port, PeerAddress)>,
+    /// Everybody who ever spoke with good tokens: session, user, port, address.
+    spoke: HashSet<(u32, u32, Port, PeerAddress)>,
     /// Who was shown to a host under which id, in this life of the session.
     shown: HashMap<(u32, u32), u32>,
 }
@@ -100,6 +100,16 @@ impl Witness {
     }
 
     pub fn take(&mut self, step: &Step) {
+        let (known, wanted) = match step {
+            Step::Frame { .. } | Step::Noise { .. } | Step::Mutant { .. } | Step::Wait { .. } => Default::default(),
+            _ => (self.spoke.clone(), self.wanted.clone()),
+        };
+        self.make(step);
+        self.check_pushes(&known, &wanted);
+        self.check_totals();
+    }
+
+    fn make(&mut self, step: &Step) {
         match step {
             Step::Frame {
                 port,
@@ -169,11 +179,11 @@ impl Witness {
                 self.wanted.entry(session).and_modify(|users| {
                     users.remove(&user);
                 });
+                self.spoke
+                    .retain(|(spoken, speaker, ..)| (*spoken, *speaker) != (session, user));
             }
             Step::Replace { sessions } => self.replace(sessions),
         }
-        self.check_pushes();
-        self.check_totals();
     }
 
     fn replace(&mut self, sessions: &[(u8, Vec<u8>)]) {
@@ -209,13 +219,16 @@ impl Witness {
     }
 
     fn want(&mut self, session: &WantedSession) {
-        let users = session.users.iter().map(|user| user.token.get()).collect();
-        self.wanted.insert(session.token.get(), users);
+        let users: HashSet<_> = session.users.iter().map(|user| user.token.get()).collect();
+        let session = session.token.get();
+        self.spoke
+            .retain(|(spoken, user, ..)| *spoken != session || users.contains(user));
+        self.wanted.insert(session, users);
     }
 
     fn forget(&mut self, session: u32) {
         self.wanted.remove(&session);
-        self.spoke.retain(|(spoken, _, _)| *spoken != session);
+        self.spoke.retain(|(spoken, ..)| *spoken != session);
         self.shown.retain(|(shown, _), _| *shown != session);
     }
 
@@ -238,9 +251,11 @@ impl Witness {
             Verdict::Forward { to, via, .. } => {
                 let (session, user) = tokens.expect("tokens");
                 assert!(is_wanted, "forwarded for somebody it was not told about");
-                self.spoke.insert((session, port, from));
+                self.spoke.insert((session, user, port, from));
                 assert!(
-                    self.spoke.contains(&(session, via, to)),
+                    self.spoke
+                        .iter()
+                        .any(|(spoken, _, at, peer)| (*spoken, *at, *peer) == (session, via, to)),
                     "delivered to somebody who is not in the session"
                 );
                 let sent = sent.expect("something sent").bytes;
@@ -262,7 +277,8 @@ impl Witness {
             Verdict::Answer(state) => {
                 assert!(is_wanted && datagram[8] == 1);
                 assert!(matches!(state, State::Valid | State::SessionTimeout));
-                self.spoke.insert((tokens.expect("tokens").0, port, from));
+                let (session, user) = tokens.expect("tokens");
+                self.spoke.insert((session, user, port, from));
             }
             Verdict::Refuse {
                 state: State::Invalid,
@@ -273,21 +289,35 @@ impl Witness {
             Verdict::Refuse { state, reason } => {
                 assert!(is_wanted);
                 assert_eq!((state, reason), (State::SessionTimeout, DropReason::HostTimedOut));
-                self.spoke.insert((tokens.expect("tokens").0, port, from));
+                let (session, user) = tokens.expect("tokens");
+                self.spoke.insert((session, user, port, from));
             }
             // Most of those who are in the session and say nothing that can be passed on are bound nevertheless.
             Verdict::Drop(reason) => {
                 assert!(!is_wanted || !matches!(reason, DropReason::UnknownUser | DropReason::UnknownSession));
-                if let (true, Some((session, _))) = (is_wanted, tokens) {
-                    self.spoke.insert((session, port, from));
+                if let (true, Some((session, user))) = (is_wanted, tokens) {
+                    self.spoke.insert((session, user, port, from));
                 }
             }
         }
     }
 
-    fn check_pushes(&mut self) {
+    /// Nobody is sent anything unasked but who lost its place, where it was; and that once.
+    fn check_pushes(&mut self, known: &HashSet<(u32, u32, Port, PeerAddress)>, wanted: &HashMap<u32, HashSet<u32>>) {
+        let mut told = HashMap::new();
         for push in std::mem::take(&mut self.world.pushes) {
             assert_eq!(push.state, State::Invalid);
+            *told.entry((push.via, push.to)).or_insert(0) += 1;
+        }
+        for ((via, to), times) in told {
+            let who: HashSet<_> = known
+                .iter()
+                .filter(|(session, user, port, peer)| {
+                    (*port, *peer) == (via, to) && wanted.get(session).is_some_and(|users| users.contains(user))
+                })
+                .map(|(session, user, ..)| (session, user))
+                .collect();
+            assert!(times <= who.len(), "told somebody who was not there, or more than once");
         }
     }
 
@@ -306,7 +336,7 @@ impl Witness {
     }
 }
 
-fn wanted(token: u8, users: &[u8], host: Option<u8>) -> WantedSession {
+pub fn wanted(token: u8, users: &[u8], host: Option<u8>) -> WantedSession {
     let users: Vec<_> = users.iter().map(|user| u32::from(*user)).collect();
     WantedSession {
         host: host.map(|host| user_token(u32::from(host))),
