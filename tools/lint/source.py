@@ -3,6 +3,7 @@
 import ast
 import re
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 _ALLOWED = re.compile(r"#\s*lint: allow (?P<rule>[a-z-]+)(?P<reason>.*)$")
@@ -52,9 +53,10 @@ class Source:
             before = self.dotted(node.value)
             return f"{before}.{node.attr}" if before else ""
         if isinstance(node, ast.Name):
-            return self._imported().get(node.id, node.id)
+            return self._imported.get(node.id, node.id)
         return ""
 
+    @cached_property
     def _imported(self) -> dict[str, str]:
         names: dict[str, str] = {}
         for node in ast.walk(self.tree):
