@@ -1,11 +1,12 @@
 """A room that nobody can read or act on holds up none of the others, and is acted on once it is mended."""
 
+import asyncio
 import logging
 
 import pytest
 
 from tests.lobbies.world import GUEST, HOST, LOBBY, LobbyWorld
-from tests.polling import eventually_async
+from tests.polling import GENEROUS_SECONDS, eventually_async
 from tests.relays.hands import HandRelay
 from tests.world import ORGANISATION
 from waymeet.lobbies.apart import BACK_OFF_SECONDS
@@ -210,6 +211,7 @@ async def test_whoever_follows_it_waits_until_it_can_be_read(
         await eventually_async(is_said)
         await world.spoil(room, mended)
         await world.rooms.delete(LOBBY, room.room_id, HOST)
-        assert await anext(versions) is None
+        async with asyncio.timeout(GENEROUS_SECONDS):
+            assert await anext(versions) is None
     with pytest.raises(NotFound):
         await world.see(room)

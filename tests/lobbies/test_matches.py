@@ -256,7 +256,9 @@ async def test_who_is_not_there_yet_does_not_become_host(world: LobbyWorld, rela
     await joining
     joining = await world.under_way(world.rooms.join(LOBBY, room.room_id, "cat", GUEST), relay)
     leaving = await world.under_way(world.rooms.leave(LOBBY, room.room_id, "host"), relay)
-    assert [member.player_id for member in (await world.see(room)).present] == ["bob"]
+    after = await world.see(room)
+    assert ([member.player_id for member in after.present], after.host.player_id) == (["bob"], "bob")
+    assert (await world.relay_session(room)).owner == after.host.token
     await relay.catch_up()
     await leaving
     assert [member.player_id for member in (await joining).present] == ["bob", "cat"]

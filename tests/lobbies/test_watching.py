@@ -9,7 +9,7 @@ from functools import partial
 import pytest
 
 from tests.lobbies.world import GUEST, HOST, LOBBY, LobbyWorld
-from tests.polling import eventually_async
+from tests.polling import GENEROUS_SECONDS, eventually_async
 from tests.stores import emptied
 from waymeet.lobbies.bells import ROOM
 from waymeet.lobbies.types import Room, RoomUpdate
@@ -43,6 +43,12 @@ def finder(world: LobbyWorld) -> Finder:
 @pytest.fixture
 def watch(world: LobbyWorld, finder: Finder) -> RoomWatch:
     return RoomWatch(finder, world.store.bells, followers=100, followers_per_source=0)
+
+
+async def following(versions: AsyncGenerator[Room | None, None]) -> Room | None:
+    """What comes next; a failure when nothing comes."""
+    async with asyncio.timeout(GENEROUS_SECONDS):
+        return await anext(versions)
 
 
 async def change(world: LobbyWorld, room: Room, tag: str) -> Room:
@@ -83,20 +89,20 @@ async def test_a_change_between_the_look_and_the_following_is_not_missed(world: 
     room = await world.room()
     async with watch.follow(LOBBY, room.room_id, HOST, room.version) as versions:
         changed = await change(world, room, "at once")
-        assert await anext(versions) == changed
+        assert await following(versions) == changed
         async with watch.follow(LOBBY, room.room_id, GUEST, None) as others:
-            assert await anext(others) == changed
+            assert await following(others) == changed
         later = await change(world, room, "later")
-        assert await anext(versions) == later
+        assert await following(versions) == later
 
 
 async def test_whoever_comes_back_after_the_last_has_gone(world: LobbyWorld, watch: RoomWatch) -> None:
     room = await world.room()
     for number in range(20):
         async with watch.follow(LOBBY, room.room_id, HOST, None) as versions:
-            assert (await anext(versions)) is not None
+            assert (await following(versions)) is not None
             changed = await change(world, room, str(number))
-            assert await anext(versions) == changed
+            assert await following(versions) == changed
 
     async def is_forgotten() -> bool:
         return not watch._watched
@@ -110,22 +116,22 @@ async def test_levels_not_deltas(world: LobbyWorld, watch: RoomWatch) -> None:
         watch.follow(LOBBY, room.room_id, HOST, None) as slow,
         watch.follow(LOBBY, room.room_id, HOST, None) as quick,
     ):
-        assert await anext(slow) == await anext(quick) == room
+        assert await following(slow) == await following(quick) == room
         for number in range(5):
-            assert await change(world, room, str(number)) == await anext(quick)
-        assert await anext(slow) == await world.see(room)
+            assert await change(world, room, str(number)) == await following(quick)
+        assert await following(slow) == await world.see(room)
         await change(world, room, "last")
         await world.rooms.delete(LOBBY, room.room_id, HOST)
-        while (version := await anext(quick)) is not None:
+        while (version := await following(quick)) is not None:
             assert version.tags == ("last",)
-        assert await anext(slow) is None
+        assert await following(slow) is None
         assert await anext(slow, "over") == "over"
 
 
 async def test_an_outage_of_the_store_is_waited_out(world: LobbyWorld, watch: RoomWatch, finder: Finder) -> None:
     room = await world.room()
     async with watch.follow(LOBBY, room.room_id, HOST, None) as versions:
-        await anext(versions)
+        await following(versions)
         finder.fault = Unavailable("the database is away")
         before = finder.finds
         changed = await change(world, room, "meanwhile")
@@ -140,7 +146,7 @@ async def test_an_outage_of_the_store_is_waited_out(world: LobbyWorld, watch: Ro
         assert watch.count == 1
         finder.fault = None
         # No bell rings any more: it looks again by itself.
-        assert await anext(versions) == changed
+        assert await following(versions) == changed
 
 
 async def test_lost_bells_are_made_up_for_when_all_are_rung(world: LobbyWorld, watch: RoomWatch) -> None:
@@ -150,19 +156,19 @@ async def test_lost_bells_are_made_up_for_when_all_are_rung(world: LobbyWorld, w
     # Looking without a bell would take longer than a test may.
     deaf = RoomWatch(world.rooms.find, bells, followers=10, followers_per_source=0, poll_seconds=1000)
     async with deaf.follow(LOBBY, room.room_id, HOST, None) as versions:
-        await anext(versions)
+        await following(versions)
         changed = await change(world, room, "unheard")
         bells.listener(None)
-        assert await anext(versions) == changed
+        assert await following(versions) == changed
 
 
 async def test_without_any_bell_it_looks_now_and_then(world: LobbyWorld) -> None:
     room = await world.room()
     deaf = RoomWatch(world.rooms.find, _Deaf(), followers=10, followers_per_source=0, poll_seconds=0.01)
     async with deaf.follow(LOBBY, room.room_id, HOST, None) as versions:
-        await anext(versions)
+        await following(versions)
         changed = await change(world, room, "unheard")
-        assert await anext(versions) == changed
+        assert await following(versions) == changed
 
 
 class _Deaf:
@@ -236,9 +242,9 @@ async def test_changes_made_by_another_process(replicas: tuple[LobbyWorld, Lobby
     room = await here.room()
     rng = random.Random(5)
     async with watch.follow(LOBBY, room.room_id, HOST, None) as versions:
-        assert await anext(versions) == room
+        assert await following(versions) == room
         for number in range(10):
             changed = await change(rng.choice(replicas), room, str(number))
-            assert await anext(versions) == changed
+            assert await following(versions) == changed
         await here.rooms.delete(LOBBY, room.room_id, HOST)
-        assert await anext(versions) is None
+        assert await following(versions) is None
