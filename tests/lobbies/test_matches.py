@@ -129,8 +129,8 @@ async def test_asking_again_waits_on_for_the_same_token(world: LobbyWorld, relay
     before = await world.relay_serving.last_change(relay.name)
     # Again just before its time would be over: it has all its time again.
     world.clock.pass_seconds(JOINING_SECONDS - 5)
-    again = asyncio.create_task(world.rooms.join(LOBBY, room.room_id, "bob", GUEST))
     until = (await world.see(room)).members[1].joining_until
+    again = asyncio.create_task(world.rooms.join(LOBBY, room.room_id, "bob", GUEST))
 
     async def is_written() -> bool:
         return (await world.see(room)).members[1].joining_until != until
