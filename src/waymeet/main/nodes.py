@@ -12,7 +12,7 @@ from waymeet.node.host import run_nodes
 from waymeet.node.probing import ProbeRules
 from waymeet.node.relay import Capacity, EngineKind, RelayRules, WantedEngine, WantedRelayPorts
 from waymeet.settings import RelaySettings, Settings
-from waymeet.settings.types import ProbeSettings
+from waymeet.settings.nodes import ProbeSettings
 
 USERS_PER_RELAY_SESSION = 100
 """On average: a relay that is full of sessions has room for so many times as many users."""

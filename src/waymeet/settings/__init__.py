@@ -1,18 +1,15 @@
 """The only source of configuration: `load` parses it once into frozen, typed objects, which `main` passes on."""
 
 from waymeet.settings.load import Command, SettingsError, dump, load, restore
+from waymeet.settings.nodes import BeaconSettings, NodeSettings, ProgramSettings, RelaySettings
 from waymeet.settings.types import (
     BeaconListSettings,
-    BeaconSettings,
     DeploymentSettings,
     GeoSettings,
     HttpSettings,
     LimitSettings,
     LogSettings,
-    NodeSettings,
-    ProgramSettings,
     RelaySessionSettings,
-    RelaySettings,
     SessionSettings,
     Settings,
     StoreSettings,

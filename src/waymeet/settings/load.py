@@ -13,11 +13,11 @@ import tomli
 from msgspec import inspect
 
 from waymeet.model.errors import WaymeetError
+from waymeet.settings.forms import FORMS
+from waymeet.settings.nodes import BUILT_IN_PROGRAMS
 from waymeet.settings.types import (
-    BUILT_IN_PROGRAMS,
     DEFAULT_HOST,
     DEFAULT_PORT,
-    FORMS,
     SQLITE_FILE,
     Settings,
     default_public_url,

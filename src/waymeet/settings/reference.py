@@ -8,8 +8,10 @@ from typing import cast
 import msgspec
 from msgspec import NODEFAULT, inspect
 
+from waymeet.settings.forms import FORMS
 from waymeet.settings.load import bare, choices, environment_twins
-from waymeet.settings.types import FORMS, LOCAL, NodeSettings, ProgramSettings, Settings
+from waymeet.settings.nodes import LOCAL, NodeSettings, ProgramSettings
+from waymeet.settings.types import Settings
 
 BEGIN = "<!-- settings: written by `make docs`, edit src/waymeet/settings/types.py instead -->"
 END = "<!-- settings: end -->"
