@@ -13,7 +13,7 @@ from waymeet.settings.load import bare, choices, environment_twins
 from waymeet.settings.nodes import LOCAL, NodeSettings, ProgramSettings
 from waymeet.settings.types import Settings
 
-BEGIN = "<!-- settings: written by `make docs`, edit src/waymeet/settings/types.py instead -->"
+BEGIN = "<!-- settings: written by `make docs`, edit src/waymeet/settings instead -->"
 END = "<!-- settings: end -->"
 
 _LISTED = {"nodes": ("[[nodes]]", NodeSettings), "programs": ('[programs."IMAGE"]', ProgramSettings)}

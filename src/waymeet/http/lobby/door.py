@@ -34,10 +34,9 @@ class LobbyDoor:
         """
         if self._suffix is not None and (address := self._address(headers)) is not None:
             return PREFIX + address + _SLASHES.sub(b"/", b"/" + raw_path)
-        if raw_path.startswith((PREFIX, b"//")):
-            path = _SLASHES.sub(b"/", raw_path)
-            return path if path.startswith(PREFIX) else None
-        return None
+        if b"//" in raw_path:
+            raw_path = _SLASHES.sub(b"/", raw_path)
+        return raw_path if raw_path.startswith(PREFIX) else None
 
     def _address(self, headers: Mapping[bytes, bytes]) -> bytes | None:
         host = headers.get(b"host", b"").lower().partition(b":")[0].rstrip(b".")
