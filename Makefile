@@ -65,9 +65,9 @@ docs: $(BUILT) ## Bring the tables in docs/ up to date with the code
 	$(BIN)/python -m waymeet.settings.reference docs/configuration.md
 
 bench: $(TESTABLE) ## Measure; the scripts say how and print numbers
-	@tools/install-relay-contenders
-	@for script in bench/*.py bench/relay/compare.py; do \
-	[ -e "$$script" ] || continue; echo "== $$script"; $(BIN)/python "$$script" || exit 1; done
+	@tools/install-bench-tools
+	@status=0; for script in bench/*.py bench/relay/compare.py; do \
+	echo "== $$script"; $(BIN)/python "$$script" || status=1; done; exit $$status
 
 lock: $(BUILT) ## Choose newer versions of the dependencies and write the lock files
 	tools/lock $(BIN)/python

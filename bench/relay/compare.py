@@ -4,7 +4,7 @@
                                             [--beside NAME=PROGRAM]
 
 Takes some five minutes (`--quick`: one), Linux, root (or user namespaces), two cores that have little else to do, and what
-`tools/install-relay-contenders` installs. All contenders are up all the time in a network namespace that has loopback alone,
+`tools/install-bench-tools` installs. All contenders are up all the time in a network namespace that has loopback alone,
 where no packet filter of the machine costs them anything, pinned to core 1:
 
 - bare    receives and sends many datagrams per system call and does nothing else, to one destination: the floor

@@ -137,7 +137,7 @@ class Running:
         directory.mkdir()
         command = contender.command(ports, sessions, directory)
         if shutil.which(command[0], path=search_path()) is None:
-            raise SystemExit(f"{command[0]} is missing: tools/install-relay-contenders")
+            raise SystemExit(f"{command[0]} is missing: tools/install-bench-tools")
         self._process = subprocess.Popen(
             ["taskset", "-c", str(RELAY_CORE), *command],
             stdin=subprocess.PIPE,

@@ -31,7 +31,7 @@ class Plan:
 def build() -> None:
     """Compile what is in C."""
     if shutil.which("cc") is None:
-        raise SystemExit("a C compiler is missing: tools/install-relay-contenders")
+        raise SystemExit("a C compiler is missing: tools/install-bench-tools")
     BUILT.mkdir(parents=True, exist_ok=True)
     subprocess.run([*COMPILER, "-o", BUILT / "load", *sorted((HERE / "load").glob("*.c"))], check=True)
     subprocess.run([*COMPILER, "-o", BUILT / "bare", HERE / "bare.c"], check=True)

@@ -20,7 +20,7 @@ class RoomsFollowRelays:
     """A `relays.ports.RelayFollower`. Each call works in the transaction that changes the session, whose row is locked.
 
     A room that cannot be read does not follow, and keeps no relay session from what becomes of it; once it is mended,
-    `write_locked` and `RoomLoop` bring the two together.
+    `changing.in_step` brings the two together.
     """
 
     def __init__(self) -> None:

@@ -3,18 +3,20 @@
 import re
 from collections.abc import Mapping
 
+from waymeet.http.lobby.guarding import GAME_KEY_HEADER
 from waymeet.http.requests import Headers
+from waymeet.lobbies.answering import MARK
 
 PREFIX = b"/l/"
 _SLASHES = re.compile(rb"//+")
 _OPEN: tuple[tuple[bytes, bytes], ...] = (
     # Any page may call, none with credentials.
     (b"access-control-allow-origin", b"*"),
-    (b"access-control-expose-headers", b"retry-after, waymeet-lobby, x-request-id"),
+    (b"access-control-expose-headers", b"retry-after, %b, x-request-id" % MARK.encode()),
 )
 _PREFLIGHT: tuple[tuple[bytes, bytes], ...] = (
     (b"access-control-allow-methods", b"GET, POST, PATCH, DELETE, OPTIONS"),
-    (b"access-control-allow-headers", b"content-type, accept, last-event-id, x-game-key, x-request-id"),
+    (b"access-control-allow-headers", b"content-type, accept, last-event-id, %b, x-request-id" % GAME_KEY_HEADER),
     (b"access-control-max-age", b"86400"),
 )
 

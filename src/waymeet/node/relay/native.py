@@ -19,7 +19,7 @@ _NANOSECONDS_PER_INSTANT = 1_000_000_000 // MICROSECONDS
 
 
 class NativeRelay:
-    """A `RelayEngine`. It needs the native part (`waymeet.node.relay.native_part`)."""
+    """A `RelayEngine`. It needs `waymeet._relay`; `choice.why_not_native` says whether that is there."""
 
     name = "native"
 
