@@ -55,7 +55,7 @@ async def test_whatever_names_it_keeps_it(world: LobbyWorld, call: str) -> None:
         case "join again":
             await world.rooms.join(LOBBY, room.room_id, "bob", GUEST)
         case "leave":
-            await world.rooms.leave(LOBBY, room.room_id, "bob")
+            await world.rooms.leave(LOBBY, room.room_id, "bob", HOST)
         case "update":
             await world.rooms.update(LOBBY, room.room_id, RoomUpdate(capacity=9), HOST)
         case _:

@@ -168,7 +168,7 @@ async def test_players_who_never_arrive_are_taken_out(world: LobbyWorld, relay: 
 async def test_taken_out_while_it_joins(world: LobbyWorld, relay: HandRelay) -> None:
     room = await world.started(relay)
     joining = await world.under_way(world.rooms.join(LOBBY, room.room_id, "bob", GUEST), relay)
-    leaving = await world.under_way(world.rooms.leave(LOBBY, room.room_id, "bob"), relay)
+    leaving = await world.under_way(world.rooms.leave(LOBBY, room.room_id, "bob", HOST), relay)
     await relay.catch_up()
     await leaving
     with pytest.raises(NotFound, match="removed from the lobby while it joined"):
@@ -180,7 +180,7 @@ async def test_one_call_does_not_let_in_the_token_of_another(world: LobbyWorld, 
     room = await world.started(relay)
     first = await world.under_way(world.rooms.join(LOBBY, room.room_id, "bob", GUEST), relay)
     assert await relay.hear()
-    leaving = await world.under_way(world.rooms.leave(LOBBY, room.room_id, "bob"), relay)
+    leaving = await world.under_way(world.rooms.leave(LOBBY, room.room_id, "bob", HOST), relay)
     second = await world.under_way(world.rooms.join(LOBBY, room.room_id, "bob", GUEST), relay)
     # What the relay confirms now is the first token, which is no longer anybody's.
     await relay.confirm()
@@ -195,7 +195,7 @@ async def test_one_call_does_not_let_in_the_token_of_another(world: LobbyWorld, 
 async def test_whoever_leaves_is_shut_out_when_the_call_returns(world: LobbyWorld, relay: HandRelay) -> None:
     room = await world.started(relay, "bob", "cat")
     gone = room.present[1].token
-    leaving = await world.under_way(world.rooms.leave(LOBBY, room.room_id, "bob"), relay)
+    leaving = await world.under_way(world.rooms.leave(LOBBY, room.room_id, "bob", HOST), relay)
     assert [member.player_id for member in (await world.see(room)).present] == ["host", "cat"]
     assert gone in served(relay, room)
     await relay.catch_up()
@@ -207,16 +207,16 @@ async def test_whoever_leaves_is_shut_out_when_the_call_returns(world: LobbyWorl
 
 async def test_leaving_is_for_good_also_when_the_relay_does_not_say_so(world: LobbyWorld, relay: HandRelay) -> None:
     room = await world.started(relay, "bob")
-    await world.unconfirmed(world.rooms.leave(LOBBY, room.room_id, "bob"), relay)
+    await world.unconfirmed(world.rooms.leave(LOBBY, room.room_id, "bob", HOST), relay)
     with pytest.raises(NotFound):
-        await world.rooms.leave(LOBBY, room.room_id, "bob")
+        await world.rooms.leave(LOBBY, room.room_id, "bob", HOST)
     await relay.catch_up()
     assert served(relay, room) == tokens(await world.see(room))
 
 
 async def test_when_the_host_leaves_everybody_is_shut_out(world: LobbyWorld, relay: HandRelay) -> None:
     room = await world.started(relay, "bob")
-    leaving = await world.under_way(world.rooms.leave(LOBBY, room.room_id, "host"), relay)
+    leaving = await world.under_way(world.rooms.leave(LOBBY, room.room_id, "host", HOST), relay)
     await relay.catch_up()
     await leaving
     assert relay.serves == {}
@@ -226,10 +226,28 @@ async def test_when_the_host_leaves_everybody_is_shut_out(world: LobbyWorld, rel
         await world.relay_session(room)
 
 
+async def test_a_player_whose_token_was_revoked_past_the_lobby_comes_in_anew(
+    world: LobbyWorld, relay: HandRelay
+) -> None:
+    room = await world.started(relay, "bob")
+    dead = room.present[1].token
+    assert room.relay_session is not None
+    assert dead is not None
+    revoking = await world.under_way(world.relays.revoke(ORGANISATION, room.relay_session, dead), relay)
+    await relay.catch_up()
+    await revoking
+    source = room.present[1].address
+    joining = await world.under_way(world.rooms.join(LOBBY, room.room_id, "bob", source), relay)
+    await relay.catch_up()
+    back = (await joining).present[1]
+    assert (back.player_id, back.token != dead) == ("bob", True)
+    assert back.token in served(relay, room)
+
+
 async def test_a_new_host_and_the_relays_owner_in_one_change(world: LobbyWorld, relay: HandRelay) -> None:
     room = await world.started(relay, "bob", "cat", host_migration=True)
     assert room.relay_session is not None
-    leaving = await world.under_way(world.rooms.leave(LOBBY, room.room_id, "host"), relay)
+    leaving = await world.under_way(world.rooms.leave(LOBBY, room.room_id, "host", HOST), relay)
     after = await world.see(room)
     session = await world.relay_session(room)
     assert [member.player_id for member in after.present] == ["bob", "cat"]
@@ -242,7 +260,7 @@ async def test_a_new_host_and_the_relays_owner_in_one_change(world: LobbyWorld, 
 async def test_who_is_not_there_yet_does_not_become_host(world: LobbyWorld, relay: HandRelay) -> None:
     room = await world.started(relay, host_migration=True)
     joining = await world.under_way(world.rooms.join(LOBBY, room.room_id, "bob", GUEST), relay)
-    leaving = await world.under_way(world.rooms.leave(LOBBY, room.room_id, "host"), relay)
+    leaving = await world.under_way(world.rooms.leave(LOBBY, room.room_id, "host", HOST), relay)
     await relay.catch_up()
     await leaving
     with pytest.raises(NotFound):
@@ -255,7 +273,7 @@ async def test_who_is_not_there_yet_does_not_become_host(world: LobbyWorld, rela
     await relay.catch_up()
     await joining
     joining = await world.under_way(world.rooms.join(LOBBY, room.room_id, "cat", GUEST), relay)
-    leaving = await world.under_way(world.rooms.leave(LOBBY, room.room_id, "host"), relay)
+    leaving = await world.under_way(world.rooms.leave(LOBBY, room.room_id, "host", HOST), relay)
     after = await world.see(room)
     assert ([member.player_id for member in after.present], after.host.player_id) == (["bob"], "bob")
     assert (await world.relay_session(room)).owner == after.host.token

@@ -69,7 +69,7 @@ class Game:
         room_id, name, source = rng.choice(self.rooms).room_id, rng.choice(NAMES), rng.choice(SOURCES)
         calls: dict[str, Callable[[], Awaitable[object]]] = {
             "join": lambda: rooms.join(LOBBY, room_id, name, source),
-            "leave": lambda: rooms.leave(LOBBY, room_id, name),
+            "leave": lambda: rooms.leave(LOBBY, room_id, name, HOST),
             "start": lambda: rooms.start(LOBBY, room_id, source),
             "update": lambda: rooms.update(LOBBY, room_id, RoomUpdate(capacity=rng.randint(1, 5)), source),
             "delete": lambda: rooms.delete(LOBBY, room_id, source),

@@ -90,7 +90,7 @@ async def test_each_lobby_has_its_own_rooms(world: LobbyWorld) -> None:
         await world.rooms.find("other", room.room_id)
     for call in (
         world.rooms.join("other", room.room_id, "bob", GUEST),
-        world.rooms.leave("other", room.room_id, "host"),
+        world.rooms.leave("other", room.room_id, "host", HOST),
         world.rooms.start("other", room.room_id, HOST),
         world.rooms.delete("other", room.room_id, HOST),
         world.rooms.update("other", room.room_id, RoomUpdate(capacity=9), HOST),
@@ -105,7 +105,7 @@ async def test_unknown_rooms_are_said_so_in_the_words_that_clients_look_for(worl
     for call in (
         world.rooms.find(LOBBY, UNKNOWN),
         world.rooms.join(LOBBY, UNKNOWN, "bob", GUEST),
-        world.rooms.leave(LOBBY, UNKNOWN, "bob"),
+        world.rooms.leave(LOBBY, UNKNOWN, "bob", HOST),
         world.rooms.start(LOBBY, UNKNOWN, HOST),
         world.rooms.delete(LOBBY, UNKNOWN, HOST),
         world.rooms.update(LOBBY, UNKNOWN, RoomUpdate(capacity=9), HOST),
@@ -132,7 +132,7 @@ async def test_joining(world: LobbyWorld) -> None:
         await world.rooms.join(LOBBY, room.room_id, "dan", THIRD)
     # Who is in already may say so again, also in a full one.
     assert players(await world.rooms.join(LOBBY, room.room_id, "cat", GUEST)) == ["host", "bob", "cat"]
-    await world.rooms.leave(LOBBY, room.room_id, "bob")
+    await world.rooms.leave(LOBBY, room.room_id, "bob", HOST)
     joined = await world.rooms.join(LOBBY, room.room_id, "dan", THIRD)
     assert players(joined) == ["host", "cat", "dan"]
 
@@ -176,16 +176,16 @@ async def test_leaving(world: LobbyWorld) -> None:
     room = await world.room()
     for guest in ("bob", "cat"):
         await world.rooms.join(LOBBY, room.room_id, guest, GUEST)
-    await world.rooms.leave(LOBBY, room.room_id, "bob")
+    await world.rooms.leave(LOBBY, room.room_id, "bob", HOST)
     assert players(await world.see(room)) == ["host", "cat"]
     with pytest.raises(NotFound, match="'bob' is not in this lobby"):
-        await world.rooms.leave(LOBBY, room.room_id, "bob")
+        await world.rooms.leave(LOBBY, room.room_id, "bob", HOST)
     # There is no host migration in any client: without its host the room is over.
-    await world.rooms.leave(LOBBY, room.room_id, "host")
+    await world.rooms.leave(LOBBY, room.room_id, "host", HOST)
     with pytest.raises(NotFound):
         await world.see(room)
     with pytest.raises(NotFound):
-        await world.rooms.leave(LOBBY, room.room_id, "cat")
+        await world.rooms.leave(LOBBY, room.room_id, "cat", HOST)
     assert await world.listed() == []
 
 
@@ -193,11 +193,11 @@ async def test_the_next_in_line_becomes_host_where_the_room_was_made_so(world: L
     room = await world.room(host_migration=True)
     for guest in ("bob", "cat"):
         await world.rooms.join(LOBBY, room.room_id, guest, GUEST)
-    await world.rooms.leave(LOBBY, room.room_id, "host")
+    await world.rooms.leave(LOBBY, room.room_id, "host", HOST)
     assert players(await world.see(room)) == ["bob", "cat"]
-    await world.rooms.leave(LOBBY, room.room_id, "bob")
+    await world.rooms.leave(LOBBY, room.room_id, "bob", HOST)
     assert players(await world.see(room)) == ["cat"]
-    await world.rooms.leave(LOBBY, room.room_id, "cat")
+    await world.rooms.leave(LOBBY, room.room_id, "cat", HOST)
     with pytest.raises(NotFound):
         await world.see(room)
 
@@ -222,11 +222,23 @@ async def test_only_the_hosts_address_where_the_operator_says_so(world: LobbyWor
         with pytest.raises(Forbidden, match="only the host"):
             await call
     assert (await rooms.update(LOBBY, room.room_id, RoomUpdate(capacity=9), HOST)).capacity == 9
+    # To take the host out would be a way around all that; everybody may go.
+    with pytest.raises(Forbidden, match="only the host"):
+        await rooms.leave(LOBBY, room.room_id, "host", GUEST)
+    await rooms.join(LOBBY, room.room_id, "cat", GUEST)
+    await rooms.leave(LOBBY, room.room_id, "cat", GUEST)
     # Whoever became host is host.
-    await rooms.leave(LOBBY, room.room_id, "host")
+    await rooms.leave(LOBBY, room.room_id, "host", HOST)
     with pytest.raises(Forbidden):
         await rooms.delete(LOBBY, room.room_id, HOST)
     await rooms.delete(LOBBY, room.room_id, GUEST)
+
+
+async def test_an_update_that_changes_nothing_is_told_to_nobody(world: LobbyWorld) -> None:
+    room = await world.room()
+    for update in (RoomUpdate(), RoomUpdate(capacity=room.capacity, is_joinable=True, tags=room.tags)):
+        assert (await world.rooms.update(LOBBY, room.room_id, update, HOST)).version == room.version
+    assert (await world.rooms.update(LOBBY, room.room_id, RoomUpdate(tags=("eu",)), HOST)).version > room.version
 
 
 async def test_limits(world: LobbyWorld) -> None:

@@ -197,7 +197,7 @@ class Application:
                 # The client has not sent its body and now never will: what it sends next would be taken for it.
                 reply.headers.append((b"connection", b"close"))
             if door is not None:
-                reply.headers.extend(door.headers)
+                reply.headers.extend(header for header in door.headers if header not in reply.headers)
             if reply.stream is not None:
                 # A stream may last for hours; what is measured is how long it took to begin.
                 self._count(scope, meter, reply, self._monotonic() - started)

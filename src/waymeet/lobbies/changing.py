@@ -40,13 +40,15 @@ class RoomChanges:
         """The rooms are gone, and their relay sessions end. Returns those that their nodes are yet to drop."""
         await tx.rooms.delete([room.room_id for room, _ in rooms])
         ending: list[RelaySession] = []
-        for room, session in rooms:
+        for room, _ in rooms:
             tx.wake(ROOM, room.room_id)
-            if session is not None:
-                was_wanted = session.wanted
-                ended = await self._endings.end(tx, session, now)
-                if was_wanted:
-                    ending.append(ended)
+        sessions = [session for _, session in rooms if session is not None]
+        # Each end holds the row of its relay: in one order of relays, whoever else ends several.
+        for session in sorted(sessions, key=lambda session: (session.node_name, session.session_id)):
+            was_wanted = session.wanted
+            ended = await self._endings.end(tx, session, now)
+            if was_wanted:
+                ending.append(ended)
         counts: dict[LobbyId, int] = {}
         for room, _ in rooms:
             counts[room.lobby_id] = counts.get(room.lobby_id, 0) + 1

@@ -142,9 +142,12 @@ class RoomService:
                 capacity=room.capacity if update.capacity is None else update.capacity,
                 is_joinable=room.is_joinable if update.is_joinable is None else update.is_joinable,
                 tags=room.tags if update.tags is None else update.tags,
-                active_at=self._clock.now(),
             )
-            return await self._changes.save(tx, changed)
+            if changed == room:
+                # Nothing that anybody would want to be told.
+                self._activity.note(room.room_id)
+                return room
+            return await self._changes.save(tx, replace(changed, active_at=self._clock.now()))
 
         return await self._locked(address, room_id, unit)
 
@@ -175,14 +178,17 @@ class RoomService:
             if known is not None:
                 if known.address != source:
                     raise Conflict(f"player.id: somebody else in this lobby is called '{player_id}'; choose another id")
-                if known.present or session is None:
+                if session is None or (known.present and (known is room.host or _may_use(session, known))):
                     self._activity.note(room.room_id)
                     return room, None
-                # Whoever asks again still wants to join.
-                waiting = replace(known, joining_until=after(now, JOINING_SECONDS))
-                room = replace(room, members=replaced(room.members, known, waiting), active_at=now)
-                await tx.rooms.save(replace(room, due_at=due(room, self._rules)))
-                return room, (session, waiting)
+                if _may_use(session, known):
+                    # Whoever asks again still wants to join.
+                    waiting = replace(known, joining_until=after(now, JOINING_SECONDS))
+                    room = replace(room, members=replaced(room.members, known, waiting), active_at=now)
+                    await tx.rooms.save(replace(room, due_at=due(room, self._rules)))
+                    return room, (session, waiting)
+                # Its token was revoked past the lobby: it comes in anew.
+                room = replace(room, members=tuple(member for member in room.members if member is not known))
             self._check_joinable(room, source)
             member = Member(player_id, source)
             wait: Wait | None = None
@@ -227,7 +233,7 @@ class RoomService:
 
         return await self._locked(room.lobby_address, room.room_id, unit)
 
-    async def leave(self, address: str, room_id: str, player_id: str) -> None:
+    async def leave(self, address: str, room_id: str, player_id: str, source: str) -> None:
         """Take a player out, and return once the relay has shut the player out.
 
         When the host leaves, the room ends, or the next in line becomes host where the room was made so; when the
@@ -239,6 +245,9 @@ class RoomService:
             member = room.member(player_id)
             if member is None:
                 raise NotFound(f"player '{player_id}' is not in this lobby")
+            if member.address != source:
+                # To take the host out is to end the room, or to become host in its place.
+                self._check_host(room, source)
             now = self._clock.now()
             return await self._changes.remove(tx, replace(room, active_at=now), session, member, now)
 
@@ -308,6 +317,11 @@ class RoomService:
     def _check_host(self, room: Room, source: str) -> None:
         if self._rules.host_check is HostCheck.HOST_ADDRESS and room.host.address != source:
             raise Forbidden("only the host may do this")
+
+
+def _may_use(session: RelaySession, member: Member) -> bool:
+    """Whether the member's token is one of the session's: the relay API may have revoked it."""
+    return any(user.token == member.token for user in session.users)
 
 
 Wait = tuple[RelaySession, Member]

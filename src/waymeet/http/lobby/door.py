@@ -12,6 +12,8 @@ _SLASHES = re.compile(rb"//+")
 _OPEN: tuple[tuple[bytes, bytes], ...] = (
     # Any page may call, none with credentials.
     (b"access-control-allow-origin", b"*"),
+    # Rooms have tokens in them, and may look different to everybody.
+    (b"cache-control", b"no-store"),
     (b"access-control-expose-headers", b"retry-after, %b, x-request-id" % MARK.encode()),
 )
 _PREFLIGHT: tuple[tuple[bytes, bytes], ...] = (

@@ -92,7 +92,7 @@ class RoomEndpoints:
         return self._page(room, call)
 
     async def leave_room(self, call: Call[LeaveRoom, None]) -> None:
-        await self._rooms.leave(call.path["lobby"], call.body.lobby_id, call.body.player.id)
+        await self._rooms.leave(call.path["lobby"], call.body.lobby_id, call.body.player.id, call.client_address)
 
     async def start_room(self, call: Call[StartRoom, None]) -> Answer | Document:
         room = await self._rooms.start(call.path["lobby"], call.body.lobby_id, call.client_address)
