@@ -59,7 +59,7 @@ class Owned:
         """What the names in a path's template stand for: a `session_id` is a relay session's where those are."""
         own = self.relay_session_id if template.startswith("/v1/relays/") else self.session_id
         names = re.findall(r"\{(\w+)\}", template)
-        if "lobby" in names:
+        if {"lobby", "lobby_id"} & set(names):
             players = {"lobby_id": self.room["lobby_id"], "lobby": self.lobby_address}
             return {name: players[name] for name in names}
         return {name: own if name == "session_id" else self.values[name] for name in names if name in self.values}

@@ -108,6 +108,22 @@ BODIES: dict[tuple[str, str], Any] = {
         "session_id": "{relay_session_id}",
         "authorization_token": "{last_user_token}",
     },
+    ("POST", "/v1/lobbies"): {"name": "{lobby_name}"},
+    ("POST", "/v1/lobbies:deploy"): {"name": "{lobby_name}"},
+    ("POST", "/v1/lobbies:terminate"): {"name": "{lobby_name}"},
+    ("POST", "/l/{lobby}/lobbies"): {
+        "name": "Friday night",
+        "capacity": 4,
+        "player": {"id": "ann"},
+        "is_joinable": True,
+        "tags": ["eu"],
+        "annotations": [{"inject": False, "key": "map", "value": "canyon"}],
+        "host_migration": False,
+    },
+    ("PATCH", "/l/{lobby}/lobbies/{lobby_id}"): {"capacity": 4, "is_joinable": True, "tags": ["eu"]},
+    ("POST", "/l/{lobby}/lobbies:join"): {"lobby_id": "{lobby_id}", "player": {"id": "bob"}},
+    ("POST", "/l/{lobby}/lobbies:leave"): {"lobby_id": "{lobby_id}", "player": {"id": "nobody"}},
+    ("POST", "/l/{lobby}/lobbies:start"): {"lobby_id": "{lobby_id}"},
 }
 """A right body, with every member, for each call that takes one."""
 
@@ -184,7 +200,9 @@ def wrecked(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str,
 
 def filled(owned: Owned, body: Any) -> Any:
     """`body` with the names of what is owned."""
-    return json.loads(re.sub(r'"\{(\w+)\}"', lambda found: json.dumps(owned.values[found[1]]), json.dumps(body)))
+    text = json.dumps(body)
+    values = owned.values | (owned.named_in("{lobby_id}") if "{lobby_id}" in text else {})
+    return json.loads(re.sub(r'"\{(\w+)\}"', lambda found: json.dumps(values[found[1]]), text))
 
 
 def documented(studio: Studio) -> dict[tuple[str, str], Any]:
@@ -301,7 +319,7 @@ def test_nasty_queries(world: Owned) -> None:
                 if (
                     ("'integer'" in kinds and not value.isdigit())
                     or value in ("%00", "%ff", "%ed%a0%80")
-                    or "&" in value
+                    or ("&" in value and "'array'" not in kinds)
                 ):
                     assert answer.status_code == 400, shown
                     assert parameter["name"] in answer.text or "query" in answer.text, shown
