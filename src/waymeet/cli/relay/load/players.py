@@ -1,6 +1,7 @@
 """Hosts and clients on sockets of their own, as their datagrams look on the wire (relay wire, section 3)."""
 
 import socket
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from struct import Struct
@@ -38,7 +39,7 @@ class Rules:
     monotonic: Callable[[], float]
 
 
-class _Player:
+class _Player(ABC):
     def __init__(self, address: tuple[str, int], session_token: int, token: int, rules: Rules, tally: Tally) -> None:
         """`OSError` when there is no way to the address, or no room for one more socket."""
         family, kind, protocol, _, found = socket.getaddrinfo(*address, type=socket.SOCK_DGRAM)[0]
@@ -70,8 +71,9 @@ class _Player:
             elif len(frame) == 2 and frame[:1] == _PING:
                 self.state = RelayState(frame[1])
 
+    @abstractmethod
     def _take(self, frame: bytes) -> None:
-        raise NotImplementedError
+        """What a DATA frame means to this side."""
 
     def _mark_in(self, frame: bytes, start: int) -> tuple[int, int, int, float] | None:
         """Session, client, number and time of the payload that starts there; `None` when it is not of this test."""
